@@ -1,0 +1,114 @@
+"""Everything that can go wrong, as one tree.
+
+    Problem
+    ├── UsageError        the call makes no sense                                   exit 64
+    ├── ManifestError     the manifests are wrong; carries every finding            exit 4
+    ├── SourceError       the project or its revision cannot be read                exit 4
+    ├── PlanRefused       the guard or the wire guard says no                       exit 3
+    ├── StalePlan         source or live moved since the plan was made              exit 5
+    ├── EmulatorError     the embedded Azure ML cannot be reached or started        exit 1
+    └── ArmError          Azure said no, or nothing                                 exit 1
+        ├── NotFound · Conflict · Forbidden
+        └── Throttled · Unavailable                    transient: worth trying again
+
+``transient`` on the class says whether the same call may succeed later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.domain import Finding, Refusal
+
+
+class Problem(Exception):
+    """Base of every error that the product raises on purpose. ``exit_code`` is what the CLI ends with."""
+
+    exit_code = 1
+    transient = False
+
+
+class UsageError(Problem):
+    """The call makes no sense: unknown environment, missing file, options that exclude each other."""
+
+    exit_code = 64
+
+
+class ManifestError(Problem):
+    """The manifests are wrong. ``findings`` holds everything found, not only the first."""
+
+    exit_code = 4
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(f"{len(findings)} finding{'s' * (len(findings) != 1)} in the manifests")
+        self.findings = findings
+
+
+class SourceError(Problem):
+    """The project or its revision cannot be read."""
+
+    exit_code = 4
+
+
+class PlanRefused(Problem):
+    """The plan, or a single body on its way to Azure, breaks a rule that is never broken."""
+
+    exit_code = 3
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__("; ".join(f"{r.resource}: {r.message}" for r in refusals))
+        self.refusals = refusals
+
+
+class StalePlan(Problem):
+    """Source or live moved since the plan was made."""
+
+    exit_code = 5
+
+
+class EmulatorError(Problem):
+    """The embedded Azure ML cannot be reached or started."""
+
+
+class ArmError(Problem):
+    """Azure refused a request, or did not answer.
+
+    ``status`` is the HTTP status (0 when there was no answer; 200 for a failed long-running operation), ``code``
+    the innermost code, ``request_id`` what Azure support asks for.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class NotFound(ArmError):
+    """The resource, or something on the way to it, does not exist."""
+
+
+class Conflict(ArmError):
+    """Another operation holds the resource, or its state forbids this one."""
+
+
+class Forbidden(ArmError):
+    """The identity may not do this (401 or 403)."""
+
+
+class Throttled(ArmError):
+    """Too many requests. ``retry_after_s`` is Azure's own wish."""
+
+    transient = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0, **kwargs: str | int) -> None:
+        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(ArmError):
+    """Azure did not answer, or answered 5xx."""
+
+    transient = True

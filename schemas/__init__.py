@@ -1,0 +1,1 @@
+"""All that a person may write: one Pydantic model per kind of manifest, and the project file."""
