@@ -1,0 +1,1 @@
+"""The data plane of the embedded Azure ML: a deployment is a real scoring process."""
