@@ -1,0 +1,124 @@
+"""The project file, ``gitops.yaml``: which environments there are, where they live, what they share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import Strict as StrictMode
+
+from schemas.errors import AZURE, EMULATOR
+from schemas.scalars import Text
+from schemas.strict import Strict
+
+Scalar = str | int | float | bool
+Defaults = dict[Literal["endpoint", "deployment", "model", "environment"], dict[str, Any]]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+$")]
+Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
+LocalFolder = Annotated[str, StringConstraints(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$)).+$")]
+
+
+class EmulatorTarget(Strict):
+    """The embedded Azure ML."""
+
+    emulator: Text = Field(description="Folder of the emulator's state, relative to gitops.yaml.")
+
+
+class AzureTarget(Strict):
+    """A workspace in Azure."""
+
+    subscription_id: Guid = Field(description="Id of the Azure subscription.")
+    resource_group: Text = Field(description="Resource group of the workspace.")
+    workspace: Text = Field(description="Name of the workspace.")
+    location: Text = Field(description="Azure region of the workspace, such as `westeurope`.")
+    cloud: Literal["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"] = Field(
+        default="AzureCloud", description="Which Azure: the public one or a sovereign cloud."
+    )
+
+
+class Limits(Strict):
+    """How much one sync may do."""
+
+    max_delete_percent: int = Field(
+        default=30, ge=0, le=100, description="Share of a kind, in percent, that one plan may delete."
+    )
+    workers: int = Field(default=8, ge=1, le=64, description="How many writes may be under way at once.")
+
+
+class Variable(Strict):
+    """A value that differs between environments, used as `${{ var.<name> }}`."""
+
+    type: Literal["string", "integer", "number", "boolean"] = Field(
+        default="string", description="Type of the value."
+    )
+    default: Scalar | None = Field(
+        default=None, description="Value where an environment gives none; left out, every environment must."
+    )
+    description: str | None = Field(default=None, description="What the variable is for.")
+
+
+def _target(value: Any) -> str:
+    if isinstance(value, EmulatorTarget) or (isinstance(value, dict) and "emulator" in value):
+        return EMULATOR
+    return AZURE
+
+
+class ProjectEnvironment(Strict):
+    """One place that the manifests are brought to."""
+
+    target: Annotated[
+        Annotated[EmulatorTarget, Tag(EMULATOR)] | Annotated[AzureTarget, Tag(AZURE)], Discriminator(_target)
+    ] = Field(description="Where it lives: the embedded emulator, or an Azure workspace.")
+    network: Literal["managed_vnet", "legacy_egress"] = Field(
+        description="How deployments reach other services privately; must fit the workspace."
+    )
+    container_registry: Host | None = Field(
+        default=None, description="Login server of the workspace's own registry, such as `acme.azurecr.io`."
+    )
+    variables: dict[VariableName, Scalar] = Field(default={}, description="Values of the declared variables.")
+    defaults: Defaults = Field(default={}, description="Like the project's `defaults`, and merged over them.")
+    prune: bool | None = Field(default=None, description="Overrides the project's `prune`.")
+    limits: Limits | None = Field(default=None, description="Overrides single limits of the project.")
+
+
+class Project(Strict):
+    """The project file."""
+
+    project: ProjectName = Field(description="Name of the project; owned resources are tagged with it.")
+    manifests: Annotated[tuple[LocalFolder, ...], StrictMode(False)] = Field(
+        default=("base",), min_length=1, description="Folders or files that every environment reads."
+    )
+    overlays: LocalFolder = Field(
+        default="overlays", description="Folder with one folder of merge patches for each environment."
+    )
+    defaults: Defaults = Field(
+        default={}, description="Fields, by kind, for every manifest that does not write them itself."
+    )
+    variables: dict[VariableName, Variable] = Field(
+        default={}, description="Variables that manifests may use as `${{ var.<name> }}`."
+    )
+    limits: Limits = Field(default=Limits(), description="How much one sync may do.")
+    prune: bool = Field(
+        default=False, description="Whether owned resources that Git no longer has are deleted."
+    )
+    environments: dict[EnvironmentName, ProjectEnvironment] = Field(
+        min_length=1, description="The environments, by name."
+    )
+
+    def limits_of(self, environment: str) -> Limits:
+        """Return the limits of an environment: its own where it wrote them, else the project's."""
+        own = self.environments[environment].limits
+        return (
+            self.limits if own is None else self.limits.model_copy(update=own.model_dump(exclude_unset=True))
+        )
+
+    def prune_of(self, environment: str) -> bool:
+        """Return whether an environment deletes what Git no longer has."""
+        own = self.environments[environment].prune
+        return self.prune if own is None else own
+
+
+SCALAR_TYPES: tuple[type, ...] = get_args(Scalar)
