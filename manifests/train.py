@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import pickle
 import shutil
 import sys
 import time
@@ -106,7 +107,7 @@ def churn(folder: Path) -> None:
         - 0.05 * (customers["AnosDeRelacionamentoBanco"] - 15)
     )
     leaves = (discontent + rng.logistic(0, 0.5, rows) > 0).astype("float64")
-    _save_joblib(folder, _classifier(customers, leaves))
+    _save_pickle(folder, _classifier(customers, leaves))
 
 
 def diabetes(folder: Path) -> None:
@@ -154,7 +155,7 @@ def wine(folder: Path) -> None:
         + rng.normal(0, 0.6, rows)
     ).clip(0, 10)
     model = make_pipeline(StandardScaler(), ElasticNet(alpha=0.02, l1_ratio=0.5, random_state=0))
-    _save_joblib(folder, model.fit(wines, quality))
+    _save_pickle(folder, model.fit(wines, quality))
 
 
 CASES: dict[str, Callable[[Path], None]] = {
@@ -187,18 +188,27 @@ def _save_mlflow(folder: Path, model: Any, signature: ModelSignature) -> None:
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_PICKLE,
         signature=signature,
         pip_requirements=[*(f"{name}=={version(name)}" for name in PINNED), *UNPINNED],
-        mlflow_model=Model(
-            model_uuid=uuid.uuid5(uuid.NAMESPACE_URL, folder.name).hex,
-            utc_time_created="2026-01-01 00:00:00.000000",
-        ),
     )
+    _write_pickle(folder / "model.pkl", model)
+    described = Model.load(str(folder))
+    described.model_uuid = uuid.uuid5(uuid.NAMESPACE_URL, folder.name).hex
+    described.utc_time_created = "2026-01-01 00:00:00.000000"
+    described.model_size_bytes = (folder / "model.pkl").stat().st_size
+    described.save(str(folder / "MLmodel"))
 
 
-def _save_joblib(folder: Path, model: Any) -> None:
-    import joblib
-
+def _save_pickle(folder: Path, model: Any) -> None:
     folder.mkdir()
-    joblib.dump(model, folder / "model.joblib")
+    _write_pickle(folder / "model.pkl", model)
+
+
+def _write_pickle(path: Path, model: Any) -> None:
+    with path.open("wb") as file:
+        pickler = pickle.Pickler(file)
+        # No memo: it shortens equal strings that are one object, and whether they are differs by process
+        # (the "C" of LogisticRegression and of numpy, for one), which would change bytes but not the model.
+        pickler.fast = True
+        pickler.dump(model)
 
 
 def train(case: str, into: Path) -> bool:

@@ -26,5 +26,5 @@ def run(raw_data: str) -> list[float]:
 @cache
 def _model() -> Any:
     # Azure mounts what was registered somewhere below this folder; how deep depends on how it was registered.
-    (path,) = Path(os.environ["AZUREML_MODEL_DIR"]).rglob("model.joblib")
+    (path,) = Path(os.environ["AZUREML_MODEL_DIR"]).rglob("model.pkl")
     return joblib.load(path)
