@@ -57,8 +57,8 @@ class LocalPath:
     """What the checkout holds at a path that a manifest names.
 
     ``files`` are the members of a folder (posix, relative to it, sorted) or the one file itself. ``texts`` holds
-    the contents of those that rules read (conda files, MLmodel, requirements). ``digest`` is the content hash,
-    present only when it was asked for.
+    the contents of those that rules read (conda files, MLmodel, requirements), ``data`` the parsed content of a
+    single YAML or JSON file. ``digest`` is the content hash, present only when it was asked for.
     """
 
     path: str
@@ -66,6 +66,7 @@ class LocalPath:
     files: tuple[str, ...] = ()
     size_bytes: int = 0
     texts: Mapping[str, str] = field(default_factory=dict)
+    data: Any = None
     digest: str | None = None
 
 
@@ -114,6 +115,24 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """The workspace that an environment is reconciled into."""
+
+    subscription_id: str
+    resource_group: str
+    workspace: str
+    location: str
+
+    @property
+    def scope(self) -> str:
+        """ARM id of the workspace."""
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The ``gitops:`` block of a resource. Never sent to Azure."""
 
@@ -141,6 +160,46 @@ class Resource:
     needs: tuple[Ref, ...] = ()
     options: Options = Options()
     upload: Upload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one apply may delete (per kind, once 10 of it are owned) and how many actions run at once."""
+
+    max_delete_percent: int = 30
+    workers: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """On whose behalf a plan is made, and how far it may go.
+
+    ``confirmed`` names the resources (``endpoint/churn``) whose loss of service a person has agreed to.
+    """
+
+    project: str
+    environment: str
+    revision: str
+    network: NetworkMode
+    prune: bool = False
+    limits: Limits = Limits()
+    confirmed: frozenset[str] = frozenset()
+
+    @property
+    def owner(self) -> str:
+        """The ownership mark of everything this project has in this environment."""
+        return f"{self.project}/{self.environment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What Azure answered: the workspace, and every resource that was read, as ARM JSON.
+
+    A ref that is not a key does not exist. What could not be read raised instead: unreadable is never absent.
+    """
+
+    workspace: Body
+    resources: Mapping[Ref, Body]
 
 
 # -- what differs ------------------------------------------------------------------------------------------------
@@ -271,6 +330,4 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every action did what it intended."""
-        return all(
-            o.result not in (Result.FAILED, Result.SKIPPED, Result.INTERRUPTED) for o in self.outcomes
-        )
+        return all(o.result not in (Result.FAILED, Result.SKIPPED, Result.INTERRUPTED) for o in self.outcomes)

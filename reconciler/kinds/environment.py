@@ -1,0 +1,89 @@
+"""Environment versions. https://learn.microsoft.com/rest/api/azureml/environment-versions"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.kinds.forms import MAP, Form, one_of
+from reconciler.kinds.kind import Field, Kind
+
+_NEW_VERSION = (
+    "Give the changed environment a new `version`, or leave `version` out: then its content hash is the version."
+)
+
+
+def _conda(value: Any) -> Any:
+    """Azure takes YAML or JSON text and answers JSON text indented by 2 (recorded public SDK test traffic)."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _context(value: Any) -> Any:
+    """A build context is identified by its content hash in the path, whatever host and account hold it."""
+    if isinstance(value, str) and "LocalUpload/" in value:
+        return value[value.index("LocalUpload/") :].rstrip("/")
+    return value
+
+
+_ROUTES = {
+    "liveness_route": "livenessRoute",
+    "readiness_route": "readinessRoute",
+    "scoring_route": "scoringRoute",
+}
+
+
+def _inference_config(value: dict[str, Any]) -> dict[str, Any]:
+    return {wire: value[key] for key, wire in _ROUTES.items() if value.get(key)}
+
+
+def _build(value: dict[str, Any]) -> dict[str, Any]:
+    return {"contextUri": value["path"], "dockerfilePath": value.get("dockerfile_path", "Dockerfile")}
+
+
+def _comparable_build(value: Any) -> Any:
+    return {**value, "contextUri": _context(value.get("contextUri"))} if isinstance(value, dict) else value
+
+
+KIND = Kind(
+    name="environment",
+    doc="https://learn.microsoft.com/azure/machine-learning/reference-yaml-environment",
+    fields=(
+        Field("image", "properties.image", default=None, immutable=_NEW_VERSION),
+        Field(
+            "conda_file",
+            "properties.condaFile",
+            Form(lambda value: json.dumps(value, indent=2), _conda),
+            default=None,
+            immutable=_NEW_VERSION,
+        ),
+        Field("build", "properties.build", Form(_build, _comparable_build), default=None, immutable=_NEW_VERSION),
+        Field("os_type", "properties.osType", one_of(linux="Linux", windows="Windows"), default="Linux"),
+        Field(
+            "inference_config",
+            "properties.inferenceConfig",
+            Form(_inference_config),
+            default=None,
+            immutable=_NEW_VERSION,
+        ),
+        Field("description", "properties.description", default=None),
+        Field("tags", "properties.tags", MAP, default={}),
+    ),
+    server_owned=(
+        "id",
+        "name",
+        "type",
+        "systemData",
+        "properties.environmentType",
+        "properties.provisioningState",
+        "properties.properties",
+        "properties.isAnonymous",
+        "properties.autoDeleteSetting",
+        "properties.intellectualProperty",
+    ),
+    tags_at="properties.tags",
+)

@@ -1,0 +1,48 @@
+"""Model versions. https://learn.microsoft.com/rest/api/azureml/model-versions"""
+
+from __future__ import annotations
+
+from reconciler.kinds.forms import CASELESS, MAP, STORAGE_URI
+from reconciler.kinds.kind import Field, Kind
+
+_NEW_VERSION = "Give the changed model a new `version`, or leave `version` out: then its content hash is the version."
+
+KIND = Kind(
+    name="model",
+    doc="https://learn.microsoft.com/azure/machine-learning/reference-yaml-model",
+    fields=(
+        Field("type", "properties.modelType", CASELESS, default="custom_model", immutable=_NEW_VERSION),
+        Field(
+            "path",
+            "properties.modelUri",
+            STORAGE_URI,
+            immutable=_NEW_VERSION,
+            source="azure-ai-ml 1.35.2: 'Asset paths cannot be updated.'",
+        ),
+        Field("description", "properties.description", default=None),
+        Field("stage", "properties.stage"),
+        Field("flavors", "properties.flavors", source="Azure reads them from MLmodel unless they are named"),
+        Field(
+            "properties",
+            "properties.properties",
+            MAP,
+            default={},
+            additive=True,
+            immutable=_NEW_VERSION,
+            server_keys=frozenset({"azureml.labels"}),
+        ),
+        Field("tags", "properties.tags", MAP, default={}),
+    ),
+    tags_at="properties.tags",
+    server_owned=(
+        "id",
+        "name",
+        "type",
+        "systemData",
+        "properties.provisioningState",
+        "properties.jobName",
+        "properties.isAnonymous",
+        "properties.autoDeleteSetting",
+        "properties.intellectualProperty",
+    ),
+)

@@ -1,0 +1,115 @@
+"""Desired and live to a plan: a value that says everything that would be done, in a safe order. Pure, deterministic."""
+
+from __future__ import annotations
+
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from reconciler.decide import Decision, decide, decide_traffic, fingerprint, live_weights
+from reconciler.domain import KINDS as KIND_ORDER
+from reconciler.domain import Plan, Ref, Refusal, Verb
+from reconciler.kinds import KINDS
+from reconciler.ownership import digest
+from reconciler.prune import prune
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.domain import Action, Intent, Live, Resource
+
+
+def plan(resources: Sequence[Resource], live: Live, intent: Intent) -> Plan:
+    """Plan how ``live`` becomes what ``resources`` say. Nothing is decided later than here."""
+    desired = {resource.ref: resource for resource in resources}
+    decisions = _decide_all(desired, live, intent)
+    actions = [decision.action for decision in decisions.values() if decision.action]
+    deletions, blocked, warnings = prune(desired, live, intent, actions)
+    refusals = [refusal for decision in decisions.values() for refusal in decision.refusals]
+    refusals += _unresolved(desired, live)
+    drift = [decision.drift for decision in decisions.values() if decision.drift]
+    settled = {ref for ref, decision in decisions.items() if decision == Decision()}
+    ordered = in_order((*actions, *deletions))
+    return Plan(
+        project=intent.project,
+        environment=intent.environment,
+        revision=intent.revision,
+        actions=ordered,
+        unchanged=tuple(sorted(settled)),
+        drift=tuple(sorted(drift, key=lambda item: item.ref)),
+        refusals=tuple(sorted((*refusals, *blocked), key=lambda item: (item.resource, item.field))),
+        warnings=warnings,
+        digest=_digest(intent, ordered, desired, live),
+    )
+
+
+def _decide_all(desired: Mapping[Ref, Resource], live: Live, intent: Intent) -> dict[Ref, Decision]:
+    decisions: dict[Ref, Decision] = {}
+    for ref in sorted(desired, key=rank):
+        body = live.resources.get(Ref("endpoint", ref.name) if ref.kind == "traffic" else ref)
+        if ref.kind == "traffic":
+            endpoint = Ref("endpoint", ref.name)
+            touched = decisions[endpoint].action is not None
+            decisions[ref] = decide_traffic(desired[ref], desired[endpoint], body, intent, touched=touched)
+        else:
+            serving = ref.kind == "deployment" and bool(
+                live_weights(live.resources.get(Ref("endpoint", ref.name))).get(ref.part)
+            )
+            decisions[ref] = decide(desired[ref], body, intent, serving=serving)
+    return decisions
+
+
+def _unresolved(desired: Mapping[Ref, Resource], live: Live) -> list[Refusal]:
+    """References to something that neither the manifests declare nor the workspace has."""
+    return [
+        Refusal(
+            "unresolved-reference",
+            str(resource.ref),
+            f"needs {need}, which neither the manifests declare nor the workspace has",
+            hint=f"Declare {need} in the manifests, or register it in the workspace first.",
+            position=resource.position,
+        )
+        for resource in desired.values()
+        for need in resource.needs
+        if need not in desired and need not in live.resources
+    ]
+
+
+def rank(ref: Ref) -> tuple[int, Ref]:
+    """Order of kinds in which things can come to be, then by name."""
+    return KIND_ORDER.index(ref.kind), ref
+
+
+def in_order(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """Actions such that each comes after all it needs; deletions last, users before what they use."""
+    by_ref = {action.ref: action for action in actions}
+    sorter = TopologicalSorter(
+        {ref: [need for need in action.needs if need in by_ref] for ref, action in by_ref.items()}
+    )
+    sorter.prepare()
+    result: list[Action] = []
+    ready: list[Ref] = []
+    while sorter.is_active():
+        ready = sorted({*ready, *sorter.get_ready()}, key=lambda ref: _turn(by_ref[ref]))
+        chosen = ready.pop(0)
+        result.append(by_ref[chosen])
+        sorter.done(chosen)
+    return tuple(result)
+
+
+def _turn(action: Action) -> tuple[bool, int, Ref]:
+    index, ref = rank(action.ref)
+    deletes = action.verb is Verb.DELETE
+    return deletes, -index if deletes else index, ref
+
+
+def _digest(intent: Intent, actions: Sequence[Action], desired: Mapping[Ref, Resource], live: Live) -> str:
+    """What a saved plan is bound to: the revision, all that is desired, and all of live that was looked at."""
+    return digest(
+        {
+            "owner": intent.owner,
+            "revision": intent.revision,
+            "actions": [[action.verb, str(action.ref), action.method, action.body] for action in actions],
+            "desired": {str(ref): resource.body for ref, resource in desired.items()},
+            "live": {str(ref): fingerprint(KINDS[ref.kind], body) for ref, body in live.resources.items()},
+        }
+    )

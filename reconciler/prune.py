@@ -1,0 +1,141 @@
+"""What left the manifests and may therefore go: owned, unprotected, referred to by nothing that stays. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.decide import GONE, fingerprint, live_weights, state_of
+from reconciler.domain import Action, Ref, Refusal, Verb, Warn
+from reconciler.kinds import KINDS
+from reconciler.kinds.forms import asset_id
+from reconciler.kinds.kind import get
+from reconciler.ownership import OWNER, PROTECT, tags_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.domain import Body, Intent, KindName, Live, Resource
+
+PRUNABLE: tuple[KindName, ...] = ("endpoint", "deployment", "model", "environment")
+"""Code versions stay: they are invisible to users, cost bytes only, and make a revert instant."""
+
+_REFERENCES = {"properties.model": "model", "properties.environmentId": "environment"}
+_ASSET = re.compile(r"(?P<type>models|environments)/(?P<name>[^/:]+):(?P<version>.+)")
+
+
+def owned(live: Live, owner: str) -> dict[Ref, Body]:
+    """Live resources that carry our mark, and are not on their way out."""
+    return {
+        ref: body
+        for ref, body in live.resources.items()
+        if ref.kind in PRUNABLE and tags_of(KINDS[ref.kind], body).get(OWNER) == owner and state_of(body) not in GONE
+    }
+
+
+def prune(
+    desired: Mapping[Ref, Resource], live: Live, intent: Intent, planned: Sequence[Action]
+) -> tuple[tuple[Action, ...], tuple[Refusal, ...], tuple[Warn, ...]]:
+    """Deletions of what is ours and no longer wanted; refusals and warnings where that is not safe."""
+    gone = {ref: body for ref, body in owned(live, intent.owner).items() if ref not in desired}
+    warnings = [
+        Warn("protected", str(ref), "left the manifests but is protected; it stays")
+        for ref, body in sorted(gone.items())
+        if PROTECT in tags_of(KINDS[ref.kind], body)
+    ]
+    gone = {ref: body for ref, body in gone.items() if PROTECT not in tags_of(KINDS[ref.kind], body)}
+    if not intent.prune:
+        left = [ref for ref in sorted(gone) if ref.kind in ("endpoint", "deployment")]
+        warnings += [Warn("unpruned", str(ref), "left the manifests; it stays because prune is off") for ref in left]
+        return (), (), tuple(warnings)
+    actions: list[Action] = []
+    refusals: list[Refusal] = []
+    for ref in sorted(gone):
+        if ref.kind == "endpoint":
+            refusals += _foreign_children(ref, live, intent)
+        if ref.kind == "deployment" and Ref("endpoint", ref.name) in gone:
+            continue  # Deleting an endpoint takes its deployments along.
+        if ref.kind == "deployment":
+            refusals += _still_serving(ref, live, planned)
+        if ref.kind in ("model", "environment") and (user := _user_of(ref, desired, live, gone, planned)):
+            warnings.append(Warn("in-use", str(ref), f"left the manifests but {user} still uses it; it stays"))
+            continue
+        actions.append(_delete(ref, gone[ref], live, planned, actions))
+    return tuple(actions), tuple(refusals), tuple(warnings)
+
+
+def _delete(ref: Ref, body: Body, live: Live, planned: Sequence[Action], deletions: Sequence[Action]) -> Action:
+    reason = "left the manifests"
+    needs: list[Ref] = []
+    if ref.kind == "endpoint" and (children := children_of(ref, live)):
+        reason += "; takes " + ", ".join(child.part for child in children) + " along"
+    if ref.kind == "deployment":
+        needs = [action.ref for action in planned if action.ref == Ref("traffic", ref.name)]
+    if ref.kind in ("model", "environment"):
+        users = {
+            user for user in live.resources if user.kind == "deployment" and ref in assets_of(live.resources[user])
+        }
+        endpoints = {Ref("endpoint", user.name) for user in users}
+        needs = [action.ref for action in (*planned, *deletions) if action.ref in users | endpoints]
+    expects = fingerprint(KINDS[ref.kind], body)
+    return Action(Verb.DELETE, ref, reason, (), tuple(sorted(needs)), "DELETE", expects=expects)
+
+
+def children_of(endpoint: Ref, live: Live) -> list[Ref]:
+    """Live deployments of an endpoint."""
+    return sorted(ref for ref in live.resources if ref.kind == "deployment" and ref.name == endpoint.name)
+
+
+def assets_of(deployment: Body) -> frozenset[Ref]:
+    """Workspace models and environments that a deployment's body names."""
+    found = set()
+    for path, kind in _REFERENCES.items():
+        match = _ASSET.fullmatch(str(asset_id(get(deployment, path, ""))))
+        if match:
+            found.add(Ref("model" if kind == "model" else "environment", match["name"], match["version"]))
+    return frozenset(found)
+
+
+def _foreign_children(endpoint: Ref, live: Live, intent: Intent) -> list[Refusal]:
+    return [
+        Refusal(
+            "not-owned",
+            str(endpoint),
+            f"left the manifests, but deleting it would take {child} along, which is not ours",
+            f"tags.{OWNER}",
+            "Delete or adopt that deployment first, or keep the endpoint in the manifests.",
+        )
+        for child in children_of(endpoint, live)
+        if tags_of(KINDS["deployment"], live.resources[child]).get(OWNER) != intent.owner
+        or PROTECT in tags_of(KINDS["deployment"], live.resources[child])
+    ]
+
+
+def _still_serving(ref: Ref, live: Live, planned: Sequence[Action]) -> list[Refusal]:
+    weight = live_weights(live.resources.get(Ref("endpoint", ref.name))).get(ref.part)
+    if not weight or any(action.ref == Ref("traffic", ref.name) for action in planned):
+        return []
+    return [
+        Refusal(
+            "serving",
+            str(ref),
+            f"left the manifests while {weight} % of live traffic goes to it",
+            f"endpoint/{ref.name} properties.traffic",
+            f"Say in the manifest of endpoint/{ref.name} where the traffic goes: `traffic: {{…: 100}}`.",
+        )
+    ]
+
+
+def _user_of(
+    ref: Ref, desired: Mapping[Ref, Resource], live: Live, gone: Mapping[Ref, Body], planned: Sequence[Action]
+) -> Ref | None:
+    """Somebody who needs the asset after this plan: a desired resource, or a live deployment that stays as it is."""
+    for wanted in desired.values():
+        if ref in wanted.needs:
+            return wanted.ref
+    leaving = {action.ref for action in planned if action.method == "PUT"}
+    for user, body in sorted((r, b) for r, b in live.resources.items() if r.kind == "deployment"):
+        stays = user not in gone and Ref("endpoint", user.name) not in gone and user not in leaving
+        if stays and ref in assets_of(body):
+            return user
+    return None
