@@ -27,8 +27,8 @@ class DeploymentSpec:
 
     ``key`` is unique in the emulator: the endpoint and deployment names, prefixed with the workspace id.
     ``code_dir`` holds the user's code (a private copy may be made); ``scoring_script`` is relative to it.
-    ``model_dir`` is the version folder that ``AZUREML_MODEL_DIR`` points to: it contains the registered file, or the
-    registered folder under its own name. ``model_type`` is custom_model, mlflow_model or triton_model.
+    ``model_dir`` is the version folder that ``AZUREML_MODEL_DIR`` points to: it contains the registered file, or
+    the registered folder under its own name. ``model_type`` is custom_model, mlflow_model or triton_model.
     """
 
     key: str
@@ -85,8 +85,8 @@ class DataPlane(Protocol):
     async def start(self, spec: DeploymentSpec) -> None:
         """Run a deployment; it is ready when this returns.
 
-        The same key again is a rolling in-place update: the old process answers until the new one is ready, and
-        stays when the new one fails. Raises StartFailed.
+        The same key again is a rolling in-place update: the old process answers until the new one is ready,
+        and stays when the new one fails. Raises StartFailed.
         """
         ...
 
@@ -99,7 +99,11 @@ class DataPlane(Protocol):
         ...
 
     async def score(self, key: str, request: ScoreRequest) -> ScoreResponse:
-        """Pass one request to the deployment and return what it answered."""
+        """Pass one request to the deployment and return what it answered, whatever its status.
+
+        An answer with the header ``ms-azureml-model-error-reason`` is the data plane's own (408 too slow, 424 no
+        process, 429 too many pending) and goes to the caller as it is; a container's answer never has it.
+        """
         ...
 
     async def close(self) -> None:
