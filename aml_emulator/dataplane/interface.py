@@ -26,7 +26,8 @@ class DeploymentSpec:
     """Everything needed to run one deployment.
 
     ``key`` is unique in the emulator: the endpoint and deployment names, prefixed with the workspace id.
-    ``code_dir`` holds the user's code (a private copy may be made); ``scoring_script`` is relative to it.
+    ``code_dir`` holds the user's code (a private copy may be made); ``scoring_script`` is relative to it. Neither it
+    nor ``model_dir`` may change while the deployment exists, since a restarted process reads them again.
     ``model_dir`` is the version folder that ``AZUREML_MODEL_DIR`` points to: it contains the registered file, or
     the registered folder under its own name. ``model_type`` is custom_model, mlflow_model or triton_model.
     """

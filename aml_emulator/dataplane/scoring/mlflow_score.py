@@ -43,7 +43,7 @@ def find_model(version_folder: Path) -> Path:
 
 
 class InputData(AbstractParameterType):  # type: ignore[misc]
-    """``input_data`` as parsed JSON: only the loaded model knows what to make of it."""
+    """``input_data`` to the server: any JSON, since only the loaded model knows what to make of it."""
 
     def deserialize_input(self, input_data: Any) -> Any:
         """Leave it as it is."""
@@ -54,13 +54,17 @@ class InputData(AbstractParameterType):  # type: ignore[misc]
         return {"type": "object", "example": self.sample_input}
 
 
-@input_schema("input_data", InputData({"columns": ["a"], "index": [0], "data": [[1]]}))  # type: ignore[untyped-decorator]
+_EXAMPLE = InputData({"columns": ["a"], "index": [0], "data": [[1]]})
+
+
+@input_schema("input_data", _EXAMPLE, convert_to_provided_type=False)  # type: ignore[untyped-decorator]
 def run(input_data: Any, params: dict[str, Any] | None = None) -> Any:
     """Predictions for one payload, as JSON values."""
     model = _served["model"]
     data = to_model_input(input_data, model.metadata.get_input_schema())
     predictions = model.predict(data, params=params) if params else model.predict(data)
-    return json.loads(json.dumps(_mlflow_json._get_jsonable_obj(predictions, "records"), cls=_mlflow_json.NumpyEncoder))
+    jsonable = _mlflow_json._get_jsonable_obj(predictions, "records")  # noqa: SLF001 - as MLflow's own server does
+    return json.loads(json.dumps(jsonable, cls=_mlflow_json.NumpyEncoder))
 
 
 def to_model_input(data: Any, schema: Any) -> Any:
