@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic import Strict as StrictMode
 from pydantic_core import PydanticCustomError
 
 from schemas.document import Written
-from schemas.endpoint import Access
+from schemas.endpoint import Access  # noqa: TC001 Pydantic reads it at run time
 from schemas.environment import InlineEnvironment
 from schemas.errors import INLINE, REFERENCE, inline_or_reference
 from schemas.model import InlineModel
@@ -24,6 +24,7 @@ EnvironmentSource = Annotated[
     Discriminator(inline_or_reference),
 ]
 AtLeastOne = Annotated[int, Field(ge=1)]
+_autoscale = spelled("target_utilization")
 
 
 class CodeConfiguration(Strict):
@@ -42,12 +43,9 @@ class ScaleSettings(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _managed_only(cls, value: Any) -> Any:
+    def _managed_only(cls, value: object) -> object:
         # azure-ai-ml 1.35.2: "ManagedOnlineEndpoint supports DefaultScaleSettings only."
-        if (
-            isinstance(value, dict)
-            and spelled("target_utilization")(value.get("type")) == "target_utilization"
-        ):
+        if isinstance(value, dict) and _autoscale(value.get("type")) == "target_utilization":
             raise PydanticCustomError(
                 "scale_settings",
                 "managed deployments know only type default; autoscale is an Azure Monitor setting",
@@ -62,7 +60,7 @@ class RequestSettings(Strict):
         default=5000,
         ge=1,
         le=180_000,
-        description="Milliseconds until a request is given up; at most 180000.",
+        description="Milliseconds until a request is given up, at most 180000.",
     )
     max_concurrent_requests_per_instance: AtLeastOne = Field(
         default=1, description="Requests that one machine works on at the same time."
@@ -118,13 +116,11 @@ class DataCollector(Strict):
     """What is kept of requests and answers, for monitoring."""
 
     collections: dict[str, Collection] = Field(min_length=1, description="The streams to collect, by name.")
-    rolling_rate: Annotated[
-        Literal["minute", "hour", "day"], BeforeValidator(spelled("minute", "hour", "day"))
-    ] = Field(default="hour", description="How much time one file of collected data covers.")
-    sampling_rate: float = Field(default=1.0, ge=0, le=1, description="Share of requests collected, 0 to 1.")
-    request_logging: RequestLogging | None = Field(
-        default=None, description="What is logged of each request."
+    rolling_rate: Annotated[Literal["minute", "hour", "day"], BeforeValidator(spelled("minute", "hour", "day"))] = (
+        Field(default="hour", description="How much time one file of collected data covers.")
     )
+    sampling_rate: float = Field(default=1.0, ge=0, le=1, description="Share of requests kept, 0 to 1.")
+    request_logging: RequestLogging | None = Field(default=None, description="What is logged of requests.")
 
 
 class ManagedOnlineDeployment(Written):
@@ -160,9 +156,7 @@ class ManagedOnlineDeployment(Written):
     liveness_probe: Probe | None = Field(default=None, description="How Azure asks whether it is alive.")
     readiness_probe: Probe | None = Field(default=None, description="How Azure asks whether it can serve.")
     instance_count: int = Field(default=1, ge=1, le=50, description="Number of machines, 1 to 50.")
-    instance_type: Text = Field(
-        description="Size of the machines, such as `Standard_DS3_v2`; cannot change once the deployment exists."
-    )
+    instance_type: Text = Field(description="Size of the machines, such as `Standard_DS3_v2`; cannot change later.")
     model_mount_path: str | None = Field(
         default=None, description="Path in the container that the model is mounted at."
     )
@@ -171,7 +165,7 @@ class ManagedOnlineDeployment(Written):
     )
     egress_public_network_access: Access | None = Field(
         default=None,
-        description="`disabled` sends outbound traffic through private endpoints of the workspace (legacy way).",
+        description="`disabled` keeps outbound traffic inside the workspace's network (the legacy way).",
     )
     private_network_connection: bool | None = Field(
         default=None, description="Experimental in az ml; older name of the private egress switch."

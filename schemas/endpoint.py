@@ -57,18 +57,14 @@ class UserAssignedIdentity(Strict):
 class Identity(Strict):
     """Which identity the deployments run as. Azure does not let it change after the endpoint is created."""
 
-    type: IdentityType = Field(
-        description="Kind of managed identity: made with the endpoint, or made before."
-    )
+    type: IdentityType = Field(description="Made with the endpoint, made before, or none.")
     user_assigned_identities: Annotated[tuple[UserAssignedIdentity, ...], StrictMode(False)] = Field(
         default=(),
         max_length=1,
         description="The identity to use with `type: user_assigned`; az ml accepts exactly one.",
     )
-    principal_id: str | None = Field(
-        default=None, description="Written by Azure; accepted from exported files."
-    )
-    tenant_id: str | None = Field(default=None, description="Written by Azure; accepted from exported files.")
+    principal_id: str | None = Field(default=None, description="Written by Azure; exported files have it.")
+    tenant_id: str | None = Field(default=None, description="Written by Azure; exported files have it.")
 
     @model_validator(mode="after")
     def _identity_fits_type(self) -> Self:
@@ -93,9 +89,7 @@ class ManagedOnlineEndpoint(Written):
         default={}, description="Names and values that can be added, and never changed or removed."
     )
     auth_mode: AuthMode = Field(default="key", description="How callers prove who they are.")
-    location: str | None = Field(
-        default=None, description="Azure region; left out, the region of the workspace."
-    )
+    location: str | None = Field(default=None, description="Azure region; left out, the region of the workspace.")
     identity: Identity = Field(
         default=Identity.model_construct(type="system_assigned"),
         description="Identity that the deployments run as; cannot change once the endpoint exists.",

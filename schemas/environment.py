@@ -63,7 +63,7 @@ class EnvironmentFields(Strict):
     )
     datastore: str | None = Field(
         default=None,
-        description="Datastore to upload the build context to; left out, the workspace's default.",
+        description="Datastore for the build context; left out, the workspace's default.",
     )
 
     @model_validator(mode="after")
@@ -89,5 +89,5 @@ class InlineEnvironment(EnvironmentFields):
 
     name: AssetName | None = Field(
         default=None,
-        description="Name of the environment; left out, it is registered without a name of its own.",
+        description="Name of the environment; left out, one is made from the deployment's.",
     )

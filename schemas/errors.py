@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Pydantic adds the branch of a union to an error's place. These names cannot be keys of a manifest by accident.
+# Pydantic adds the branch of a union to an error's place. No manifest has keys of these names by accident.
 REFERENCE = "<reference>"
 INLINE = "<inline>"
 EMULATOR = "<emulator>"
@@ -19,6 +19,7 @@ RULE_OF_ERROR: Mapping[str, str] = {
     "extra_forbidden": "unknown-field",
     "name": "name",
     "traffic": "traffic",
+    "path_escape": "path-escape",
 }
 OTHER_RULE = "wrong-type"
 
@@ -33,6 +34,6 @@ def pointer_of(location: Sequence[str | int]) -> tuple[str | int, ...]:
     return tuple(part for part in location if part not in _BRANCHES)
 
 
-def inline_or_reference(value: Any) -> str:
+def inline_or_reference(value: object) -> str:
     """Tell text (a reference or a path) from a mapping that is written in place."""
     return INLINE if isinstance(value, dict) or hasattr(value, "model_fields_set") else REFERENCE

@@ -15,9 +15,7 @@ ArmPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 class Sample(Strict):
     """A request that the deployed endpoint must be able to answer."""
 
-    request: str = Field(
-        description="Path of a JSON file, relative to this manifest, that is sent to the endpoint."
-    )
+    request: str = Field(description="Path of a JSON file, relative to this manifest, that is sent to the endpoint.")
     expect: Any = Field(
         default=None, description="The JSON answer that the endpoint must give; left out, any answer will do."
     )
@@ -27,7 +25,7 @@ class Sample(Strict):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_empty(cls, value: Any) -> Any:
+    def _refuse_empty(cls, value: object) -> object:
         # ``expect: null`` is a JSON answer like any other; the other two fields refuse null by their type.
         return value
 
@@ -37,7 +35,7 @@ class Gitops(Strict):
 
     adopt: bool = Field(
         default=False,
-        description="Take over a resource of this name that exists and was not made by this project.",
+        description="Take over a resource of this name that this project did not make.",
     )
     protect: bool = Field(default=False, description="Never delete or replace this resource.")
     ignore: Annotated[tuple[ArmPath, ...], StrictMode(False)] = Field(
@@ -47,8 +45,6 @@ class Gitops(Strict):
     )
     drift: Literal["heal", "report"] = Field(
         default="heal",
-        description="Whether a live value that moved without a commit is set back (heal) or only shown (report).",
+        description="Whether a live value that moved without a commit is set back or only shown.",
     )
-    sample: Sample | None = Field(
-        default=None, description="A request, and the answer that is expected to it."
-    )
+    sample: Sample | None = Field(default=None, description="A request, and the answer it must get.")

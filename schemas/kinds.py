@@ -53,9 +53,11 @@ UNSUPPORTED: Mapping[str, str] = {
     "capability_host": "capability host",
 }
 
-# What ``$schema`` may end in, without ``.schema.json``, in lower case. Names as in the published CLI v2 schemas
-# (azuremlschemas.azureedge.net/latest) that the samples of Azure/azureml-examples refer to.
+# File name of ``$schema`` without ``.schema.json``, in lower case. Names as published for the CLI v2
+# (azuremlschemas.azureedge.net/latest), which the samples of Azure/azureml-examples refer to.
 _BY_SCHEMA: Mapping[str, str] = {
+    "endpoint": "endpoint",
+    "deployment": "deployment",
     "managedonlineendpoint": "endpoint",
     "managedonlinedeployment": "deployment",
     "model": "model",
@@ -117,8 +119,8 @@ SCHEMA_SUFFIX = ".schema.json"
 def kind_of(data: Mapping[str, Any]) -> str | None:
     """Return a key of MODELS, a key of UNSUPPORTED, or None when the document does not say what it is.
 
-    ``$schema`` speaks first, since exported files carry az ml's own ``kind: Managed``. The marks by which az ml
-    itself picks Kubernetes (``compute`` on an endpoint, ``type: kubernetes`` on a deployment) count as saying so.
+    ``$schema`` speaks first, since exported files carry az ml's own ``kind: Managed``. The marks by which az
+    ml itself picks Kubernetes (``compute`` on an endpoint, ``type: kubernetes`` on a deployment) count too.
     """
     kind = _by_schema(data.get("$schema")) or _by_kind(data.get("kind"))
     if kind == "endpoint" and "compute" in data:

@@ -32,9 +32,7 @@ class ModelFields(Strict):
         default=None, description="Version of the model; left out, the hash of its content."
     )
     type: ModelType = Field(default="custom_model", description="How the model is stored on disk.")
-    path: Text = Field(
-        description="File or folder relative to this manifest, or an `azureml://` or `runs:/` address."
-    )
+    path: Text = Field(description="File or folder relative to this manifest, or an `azureml://` or `runs:/` address.")
     description: str | None = Field(default=None, description="What the model is for.")
     tags: Texts = Field(default={}, description="Names and values to find the model by.")
     properties: Texts = Field(
@@ -65,5 +63,5 @@ class InlineModel(ModelFields):
     """A model that is written inside a deployment."""
 
     name: AssetName | None = Field(
-        default=None, description="Name of the model; left out, it is registered without a name of its own."
+        default=None, description="Name of the model; left out, one is made from the deployment's."
     )

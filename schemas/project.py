@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 from pydantic import Strict as StrictMode
+from pydantic_core import PydanticCustomError
 
 from schemas.errors import AZURE, EMULATOR
 from schemas.scalars import Text
 from schemas.strict import Strict
 
-Scalar = str | int | float | bool
+
+def _scalar(value: object) -> object:
+    if isinstance(value, str | int | float):
+        return value
+    raise PydanticCustomError("scalar", "must be text, a number, or true or false")
+
+
+def _inside(value: str) -> str:
+    if value.startswith("/") or ".." in value.replace("\\", "/").split("/"):
+        raise PydanticCustomError("path_escape", "'{path}' leads out of the project", {"path": value})
+    return value
+
+
+Scalar = Annotated[str | int | float | bool, BeforeValidator(_scalar)]
 Defaults = dict[Literal["endpoint", "deployment", "model", "environment"], dict[str, Any]]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+$")]
 Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
-LocalFolder = Annotated[str, StringConstraints(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$)).+$")]
+LocalFolder = Annotated[Text, AfterValidator(_inside)]
 
 
 class EmulatorTarget(Strict):
@@ -51,16 +65,14 @@ class Limits(Strict):
 class Variable(Strict):
     """A value that differs between environments, used as `${{ var.<name> }}`."""
 
-    type: Literal["string", "integer", "number", "boolean"] = Field(
-        default="string", description="Type of the value."
-    )
+    type: Literal["string", "integer", "number", "boolean"] = Field(default="string", description="Type of the value.")
     default: Scalar | None = Field(
         default=None, description="Value where an environment gives none; left out, every environment must."
     )
     description: str | None = Field(default=None, description="What the variable is for.")
 
 
-def _target(value: Any) -> str:
+def _target(value: object) -> str:
     if isinstance(value, EmulatorTarget) or (isinstance(value, dict) and "emulator" in value):
         return EMULATOR
     return AZURE
@@ -101,9 +113,7 @@ class Project(Strict):
         default={}, description="Variables that manifests may use as `${{ var.<name> }}`."
     )
     limits: Limits = Field(default=Limits(), description="How much one sync may do.")
-    prune: bool = Field(
-        default=False, description="Whether owned resources that Git no longer has are deleted."
-    )
+    prune: bool = Field(default=False, description="Whether owned resources that left Git are deleted.")
     environments: dict[EnvironmentName, ProjectEnvironment] = Field(
         min_length=1, description="The environments, by name."
     )
@@ -111,14 +121,10 @@ class Project(Strict):
     def limits_of(self, environment: str) -> Limits:
         """Return the limits of an environment: its own where it wrote them, else the project's."""
         own = self.environments[environment].limits
-        return (
-            self.limits if own is None else self.limits.model_copy(update=own.model_dump(exclude_unset=True))
-        )
+        written = {} if own is None else own.model_dump(exclude_unset=True)
+        return self.limits.model_copy(update=written)
 
     def prune_of(self, environment: str) -> bool:
         """Return whether an environment deletes what Git no longer has."""
         own = self.environments[environment].prune
         return self.prune if own is None else own
-
-
-SCALAR_TYPES: tuple[type, ...] = get_args(Scalar)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # azure-ai-ml 1.35.2, constants/_endpoint.py::EndpointConfigurations. Stricter than the ARM path pattern; the
 # service applies the strict one (learn.microsoft.com/azure/machine-learning/how-to-manage-quotas).
 SERVING_NAME = r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
-# azure-rest-api-specs, machinelearning: path pattern of asset containers. The dot is assumed to be fine: curated
-# environments of the public registry have it in their names (sklearn-1.5).
+# azure-rest-api-specs, machinelearning: path pattern of asset containers. The dot is assumed to be fine:
+# curated environments of the public registry have it in their names (sklearn-1.5).
 ASSET_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$"
 
 
@@ -39,7 +39,7 @@ def _asset_name(value: str) -> str:
     return value
 
 
-def _version(value: Any) -> Any:
+def _version(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if isinstance(value, float):
@@ -52,9 +52,7 @@ def _version(value: Any) -> Any:
 
 def _version_text(value: str) -> str:
     if not re.fullmatch(ASSET_NAME, value):
-        raise PydanticCustomError(
-            "version", "'{version}' must be letters, digits, '-', '_' or '.'", {"version": value}
-        )
+        raise PydanticCustomError("version", "'{version}' must be letters, digits, '-', '_' or '.'", {"version": value})
     return value
 
 
@@ -62,7 +60,7 @@ def _folded(value: str) -> str:
     return value.replace("_", "").lower()
 
 
-def spelled(*canonical: str) -> Callable[[Any], Any]:
+def spelled(*canonical: str) -> Callable[[object], object]:
     """Return a function that gives a value its canonical spelling, and leaves what it does not know as it is.
 
     az ml accepts ``Key``, ``AADToken`` and ``SystemAssigned`` as well as ``key``, ``aad_token`` and
@@ -70,18 +68,20 @@ def spelled(*canonical: str) -> Callable[[Any], Any]:
     """
     spellings = {_folded(name): name for name in canonical}
 
-    def fold(value: Any) -> Any:
+    def fold(value: object) -> object:
         return spellings.get(_folded(value), value) if isinstance(value, str) else value
 
     return fold
 
 
-def _switch(value: Any) -> Any:
+def _switch(value: object) -> object:
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 ServingName = Annotated[
-    str, AfterValidator(_serving_name), Field(json_schema_extra={"pattern": SERVING_NAME})
+    str,
+    AfterValidator(_serving_name),
+    Field(json_schema_extra={"pattern": SERVING_NAME, "minLength": 3, "maxLength": 32}),
 ]
 AssetName = Annotated[str, AfterValidator(_asset_name), Field(json_schema_extra={"pattern": ASSET_NAME})]
 Version = Annotated[

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_core import PydanticCustomError
-
-JSON = Any
 
 
 class Strict(BaseModel):
@@ -21,8 +17,8 @@ class Strict(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_empty(cls, value: JSON) -> JSON:
-        # az ml refuses null for every field (marshmallow's default); an empty value is mostly an unfinished edit.
+    def _refuse_empty(cls, value: object) -> object:
+        # az ml refuses null for every field (marshmallow's default); mostly it is an unfinished edit.
         if value is None:
             raise PydanticCustomError("empty", "has no value: write one, or remove the line")
         return value

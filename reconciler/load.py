@@ -1,0 +1,189 @@
+"""The files of a checkout as documents. What is in them is for ``compose`` and ``validate`` to judge."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from reconciler.compose import local_paths
+from reconciler.domain import Document, Finding, Position, Severity
+from reconciler.errors import UsageError
+from reconciler.project_file import (
+    FILE_NAME,
+    defaults_of,
+    find_project,
+    load_project,
+    read_bytes,
+    read_project_file,
+    variables_of,
+)
+from reconciler.survey import survey
+from reconciler.yaml_reader import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.variables import Scalar
+    from schemas.project import Project
+
+__all__ = ["Loaded", "find_project", "load_environment", "load_files", "load_project", "parse", "survey"]
+
+_SUFFIXES = (".yml", ".yaml")
+# In a file that cannot be parsed: does it want to be a manifest? When in doubt it does, for a manifest that goes
+# unseen would look as if it had been deleted.
+_SAYS_KIND = re.compile(rb"(\$schema|\bkind)[\"']?\s*:")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read for one environment. All but ``findings`` is what ``compose`` takes."""
+
+    base: tuple[Document, ...]
+    overlays: tuple[Document, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    defaults: Mapping[str, Document] = field(default_factory=dict)
+    variables: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One YAML file. ``says_kind`` is whether any part of it claims to be a manifest."""
+
+    file: str
+    documents: tuple[Document, ...]
+    findings: tuple[Finding, ...]
+    says_kind: bool
+
+
+def load_environment(root: Path, project: Project, environment: str) -> Loaded:
+    """Return the manifests and the patches of one environment, as they were written.
+
+    YAML files are found by name (.yml, .yaml, any case) in every folder that is not hidden. A file that says
+    neither ``$schema`` nor ``kind`` is left out when a manifest names it, or a folder it lies in (conda files,
+    files of a model or of scoring code); otherwise it is kept, for ``validate`` to report.
+
+    Raises UsageError for an environment that the project does not have, SourceError for unreadable files.
+    """
+    if environment not in project.environments:
+        known = ", ".join(sorted(project.environments))
+        raise UsageError(f"no environment '{environment}' in {FILE_NAME}; there are: {known}")
+    written = read_project_file(root).document
+    findings: list[Finding] = []
+    overlays = root / project.overlays
+    folders: list[Path] = []
+    for number, name in enumerate(project.manifests):
+        if (root / name).exists():
+            folders.append(root / name)
+        else:
+            findings.append(_nothing_there(written, number, name))
+    manifests = _read_all(root, _walk(folders, leave=(overlays,)), findings)
+    patches = _read_all(root, _walk([overlays / environment]), findings)
+    findings.extend(_strays(root, overlays, project))
+    named = _named((*manifests, *patches))
+    base = _manifests(manifests, named, findings)
+    overlaid = _manifests(patches, named, findings)
+    return Loaded(
+        base,
+        overlaid,
+        tuple(findings),
+        defaults_of(written, environment),
+        variables_of(project, environment),
+    )
+
+
+def load_files(paths: Sequence[Path], root: Path) -> Loaded:
+    """Return the documents of loose files; folders are searched as in a project. ``root`` is what holds them all.
+
+    A file is read whatever its name is. Raises UsageError for a path that does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}")
+    findings: list[Finding] = []
+    sources = _read_all(root, _walk(paths), findings)
+    documents = _manifests(sources, _named(sources), findings)
+    return Loaded(documents, (), tuple(findings))
+
+
+def _walk(places: Iterable[Path], leave: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files that are asked for and the YAML files of the folders that are, hidden ones left out."""
+    for place in places:
+        if place.is_file():
+            yield place
+        for name, folders, files in os.walk(place):
+            folder = Path(name)
+            folders[:] = sorted(sub for sub in folders if not sub.startswith(".") and folder / sub not in leave)
+            for file in sorted(files):
+                path = folder / file
+                if path.suffix.lower() in _SUFFIXES and file != FILE_NAME and path.is_file():
+                    yield path
+
+
+def _read_all(root: Path, paths: Iterable[Path], findings: list[Finding]) -> list[_Source]:
+    sources: dict[str, _Source] = {}
+    for path in paths:
+        file = Path(os.path.relpath(path, root)).as_posix()
+        if file in sources:
+            continue
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            message = "the file is a symbolic link that leads out of the project"
+            findings.append(Finding("path-escape", Position(file), message, hint="copy the file into the project"))
+            continue
+        text = read_bytes(path)
+        documents, wrong = parse(text, file)
+        says_kind = any("$schema" in document.data or "kind" in document.data for document in documents)
+        sources[file] = _Source(
+            file, documents, wrong, says_kind or (bool(wrong) and _SAYS_KIND.search(text) is not None)
+        )
+    return list(sources.values())
+
+
+def _is_named(file: str, named: set[str]) -> bool:
+    path = PurePosixPath(file)
+    return any(candidate.as_posix() in named for candidate in (path, *path.parents))
+
+
+def _manifests(sources: list[_Source], named: set[str], findings: list[Finding]) -> tuple[Document, ...]:
+    """Return the documents of all files but those that only belong to a manifest."""
+    kept = [source for source in sources if source.says_kind or not _is_named(source.file, named)]
+    findings.extend(finding for source in kept for finding in source.findings)
+    return tuple(document for source in kept for document in source.documents)
+
+
+def _named(sources: Iterable[_Source]) -> set[str]:
+    return {path for source in sources for document in source.documents for _, path in local_paths(document)}
+
+
+def _nothing_there(written: Document, number: int, name: str) -> Finding:
+    message = f"{name} does not exist"
+    return Finding(
+        "unresolved-reference",
+        written.at("manifests", number),
+        message,
+        path=f"manifests[{number}]",
+        found=name,
+        required="a folder or file beside gitops.yaml",
+    )
+
+
+def _strays(root: Path, overlays: Path, project: Project) -> Iterator[Finding]:
+    """Warn of what lies among the overlays and belongs to no environment: mostly a misspelt name."""
+    if not overlays.is_dir():
+        return
+    for path in sorted(overlays.iterdir()):
+        if path.name in project.environments or path.name.startswith("."):
+            continue
+        if path.is_dir() or path.suffix.lower() in _SUFFIXES:
+            near = get_close_matches(path.name, project.environments, n=1)
+            yield Finding(
+                "unresolved-reference",
+                Position(path.relative_to(root).as_posix()),
+                f"no environment is called {path.name}, so nothing reads this",
+                found=path.name,
+                hint=f"did you mean {near[0]}?" if near else "overlays lie in folders named after environments",
+                severity=Severity.WARNING,
+            )
