@@ -92,6 +92,8 @@ def _unsupported(document: Document) -> Finding:
     kind = kind_of(document.data)
     field = "$schema" if "$schema" in document.data else "kind"
     if kind is not None:
+        # What az ml itself tells Kubernetes by is what there is to change.
+        field = next((mark for mark in ("compute", "type") if _managed_kind(_kind_without(document, mark))), field)
         message = f"a {UNSUPPORTED[kind]} is not managed yet"
         found, hint = kind.replace("_", " "), "keep the file outside the manifest folders, or remove it"
     else:
@@ -102,6 +104,10 @@ def _unsupported(document: Document) -> Finding:
         hint = f"kind: {near[0]}" if near else "kind: endpoint"
     required = "a managed online endpoint, managed online deployment, model or environment"
     return Finding("unsupported-kind", document.at(field), message, "", field, found, required, hint)
+
+
+def _kind_without(document: Document, field: str) -> str | None:
+    return kind_of({key: value for key, value in document.data.items() if key != field})
 
 
 def _presentable(findings: Iterable[Finding], secret_values: set[str]) -> list[Finding]:

@@ -74,6 +74,7 @@ _BY_KIND: dict[str, tuple[Rule, ...]] = {
         *_EVERY,
         network.outbound,
         references.endpoint,
+        references.registries,
         names.stable,
         _environment,
         images.curated,

@@ -90,10 +90,12 @@ def _own(scope: Scope) -> str | None:
 
 def _why(image: ImageRef, *, legacy: bool, elsewhere: bool) -> str:
     if legacy:
-        return f"with isolated egress the deployment cannot reach {image.host}: it would never start"
+        return f"with isolated egress only the workspace's own registry can be reached, not {image.host}"
     if elsewhere:
         return f"{image.host} is not the workspace's own registry: the endpoint's identity needs AcrPull there"
-    return f"{image.host} is a public registry"
+    return (
+        f"{image.host} is not an Azure container registry: anyone may read it, and someone else decides what is in it"
+    )
 
 
 def _required(own: str | None, *, legacy: bool) -> str:
@@ -103,8 +105,12 @@ def _required(own: str | None, *, legacy: bool) -> str:
 
 def _mend(image: ImageRef, own: str | None) -> str:
     target = own or "<workspace registry>.azurecr.io"
-    version = f"@{image.digest}" if image.digest else f":{image.tag or '1'}"
-    name = target.partition(".")[0]
     official = "library/" if image.host == "docker.io" and "/" not in image.repository else ""
-    origin = f"{image.host}/{official}{image.repository}{version}"
-    return f"az acr import --name {name} --source {origin}, then image: {target}/{image.repository}{version}"
+    source = f"{image.host}/{official}{image.repository}"
+    source += f"@{image.digest}" if image.digest else f":{image.tag or 'latest'}"
+    tag = image.tag if image.tag and image.tag.lower() != "latest" else "<tag>"
+    version = f"@{image.digest}" if image.digest else f":{tag}"
+    return (
+        f"az acr import --name {target.partition('.')[0]} --source {source} --image {image.repository}:{tag}, "
+        f"then image: {target}/{image.repository}{version}"
+    )

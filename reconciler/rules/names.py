@@ -37,12 +37,15 @@ def stable(subject: Subject, _scope: Scope) -> Iterator[Finding]:
 
 
 def _unstable(name: str) -> str | None:
-    if _UUID.search(name):
+    if (match := _UUID.search(name)) and _digits(match[0]):
         return "a UUID in the name"
     if _DATE.search(name) or _EPOCH.search(name):
         return "a time stamp in the name"
     end = re.split(r"[-_]", name)[-1]
-    digits = sum(character.isdigit() for character in end)
-    if "-" in name and _HEX.fullmatch(end) and 2 <= digits < len(end):
+    if "-" in name and _HEX.fullmatch(end) and 2 <= _digits(end) < len(end):
         return "a random end"
     return None
+
+
+def _digits(text: str) -> int:
+    return sum(character.isdigit() for character in text)

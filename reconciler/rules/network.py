@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from reconciler.domain import Severity
@@ -120,4 +121,4 @@ def _is(value: object, word: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else type(value).__name__
+    return value if isinstance(value, str) else json.dumps(value, default=str)

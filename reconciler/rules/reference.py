@@ -56,7 +56,7 @@ def registry_of(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A container image. ``host`` is in lower case; ``docker.io`` when none was written, as container tools assume."""
+    """A container image. ``host`` is lower case without port; ``docker.io`` when none was written, as tools assume."""
 
     host: str
     repository: str
@@ -69,7 +69,7 @@ def image_ref(text: str) -> ImageRef:
     rest, _, digest = text.strip().partition("@")
     first, slash, remainder = rest.partition("/")
     hosted = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    host, path = (first.lower(), remainder) if hosted else ("docker.io", rest)
+    host, path = (first.lower().partition(":")[0], remainder) if hosted else ("docker.io", rest)
     folder, slash, last = path.rpartition("/")
     last, _, tag = last.partition(":")
     return ImageRef(host, f"{folder}{slash}{last}", tag or None, digest or None)

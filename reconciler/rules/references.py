@@ -79,6 +79,25 @@ def assets(subject: Subject, scope: Scope) -> Iterator[Finding]:
             yield _moving(subject, (*at, "version"), "latest", "remove the line: the content hash becomes the version")
 
 
+def registries(deployment: Subject, _scope: Scope) -> Iterator[Finding]:
+    """Warn of a container that is to use an Azure ML registry through MLflow, which MLflow's plugin does not support.
+
+    Source: learn.microsoft.com/azure/machine-learning/how-to-manage-models-mlflow, organisational registries.
+    """
+    for name in ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI"):
+        value = deployment.get("environment_variables", name)
+        if isinstance(value, str) and value.startswith("azureml://") and "/registries/" in value:
+            yield deployment.finding(
+                RULE,
+                ("environment_variables", name),
+                "MLflow cannot manage models in an Azure ML registry",
+                found="the address of a registry",
+                required="the MLflow address of a workspace",
+                hint="use the workspace's address, and share models to the registry with az ml model share",
+                severity=Severity.WARNING,
+            )
+
+
 def placeholders(subject: Subject, _scope: Scope) -> Iterator[Finding]:
     """Refuse names that were only ever meant to be replaced, such as ``placeholder-name``."""
     for pointer, text in subject.strings:
@@ -106,7 +125,7 @@ def _asset(
             yield subject.finding(
                 RULE,
                 pointer,
-                f"this is not a reference to a {kind}",
+                f"this is no reference to a registered {kind}",
                 found=text,
                 required=f"azureml:<name>:<version>, a registry or ARM id, or the {kind} written inline",
                 hint=f"{kind}: azureml:{text}"
@@ -145,7 +164,9 @@ def _model_source(subject: Subject, pointer: Pointer) -> Iterator[Finding]:
     if ref is None:
         return
     if ref.moving or ref.version is None:
-        yield _moving(subject, pointer, ref.moving or "no version", "name the version, for example models:/name/3")
+        hint = "path: a local folder, or azureml://datastores/... with that version's files"
+        pinned = "end the reference with /versions/<version>"
+        yield _moving(subject, pointer, ref.moving or "no version", hint if ref.mlflow else pinned)
     elif ref.mlflow:
         # azure-ai-ml 1.35.2 takes runs:/ but no models:/ in a model's path.
         yield subject.finding(

@@ -7,6 +7,7 @@ secret scanners look for.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SHAPES = {
     "private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END|[\s\S]*)",
@@ -25,24 +26,8 @@ _SHAPES = {
     "address with credentials": r"://(?P<k6>[^\s/:@${<]*:[^\s/@${<]+|[A-Za-z0-9_~.-]{20,})@[^\s@]",
 }
 _VALUE = re.compile("|".join(f"(?P<s{number}>{shape})" for number, shape in enumerate(_SHAPES.values())))
-# Every shape needs one of these: most texts are done after a few substring searches.
-_HINTS = (
-    "=",
-    "://",
-    "-----",
-    "eyJ",
-    "earer ",
-    "EARER ",
-    "Q~",
-    "dapi",
-    "gh",
-    "AKIA",
-    "ASIA",
-    "AZDO",
-    "sk-",
-    "xox",
-    "hf_",
-)
+# Every shape needs one of these: most texts are done after one quick search.
+_HINT = re.compile(r"=|://|-----|earer |EARER |eyJ|Q~|dapi|gh[pousr]_|github_|AKIA|ASIA|AZDO|sk-|xox|hf_")
 _NAMES = tuple(_SHAPES)
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -66,7 +51,7 @@ _HARMLESS_VALUE = re.compile(
 
 def in_text(text: str) -> list[tuple[str, str]]:
     """Kind and value of every secret in ``text`` whose shape is known."""
-    if len(text) < 8 or not any(hint in text for hint in _HINTS):
+    if len(text) < 8 or not _HINT.search(text):
         return []
     return [_kind_and_value(match) for match in _VALUE.finditer(text)]
 
@@ -78,6 +63,7 @@ def _kind_and_value(match: re.Match[str]) -> tuple[str, str]:
     return _NAMES[number], next((value for name, value in groups.items() if name[0] == "k"), match[0])
 
 
+@lru_cache(maxsize=4096)
 def announces(key: str) -> bool:
     """Whether the value under ``key`` must be a secret: ``DB_PASSWORD``, ``apiKey``; not ``token_url``."""
     words = "_".join(_WORDS.findall(key)).lower()

@@ -43,9 +43,18 @@ def check(subject: Subject, scope: Scope) -> Iterator[Finding]:
             spotted.path,
             found=f"{spotted.kind}, {len(spotted.value)} characters",
             required="a reference to a secret store",
-            hint="revoke it, then refer to it: ${{keyvault:https://<vault>.vault.azure.net/secrets/<name>}} or "
-            "${{azureml://connections/<connection>/...}} in environment_variables",
+            hint=_mend(spotted.path),
         )
+
+
+def _mend(path: str) -> str:
+    if path == "keys":
+        return "remove the block: Azure makes the keys, az ml online-endpoint get-credentials reads them"
+    if path.endswith("conda_file"):
+        return "revoke it, and give the workspace a connection to the feed (az ml connection, type python_feed)"
+    if path.startswith("environment_variables"):
+        return "revoke it, then write ${{keyvault:https://<vault>.vault.azure.net/secrets/<name>}} or ${{azureml://connections/<name>/...}}"
+    return "revoke it, and keep it in a key vault; only environment_variables can refer to one"
 
 
 def spot(subject: Subject, scope: Scope) -> Iterator[Spotted]:

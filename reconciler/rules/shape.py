@@ -39,6 +39,12 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("less than", "lt"),
 }
+# Fields that only make sense together, or only apart; and what is required of them.
+_TOGETHER = {
+    "image_or_build": (("image", "build"), "image or build, one of them"),
+    "conda_needs_image": (("image", "conda_file"), "image beside conda_file"),
+    "identity": (("type", "user_assigned_identities"), "type user_assigned and one resource_id, or neither"),
+}
 # Values below these are never repeated: people put secrets there.
 _SILENT = ("environment_variables", "tags", "properties")
 _SERVING_NAME = "3 to 32 letters, digits or '-', beginning with a letter and not ending with '-'"
@@ -71,7 +77,7 @@ def _unknown_field(subject: Subject, pointer: Pointer) -> Finding:
         hint = "Azure writes this itself: remove the line"
     elif snake in known:
         hint, required = f"did you mean {snake}? az ml YAML is written in snake_case", snake
-    elif near := get_close_matches(snake, known, n=1, cutoff=0.7):
+    elif near := get_close_matches(snake, known, n=1, cutoff=0.7) or [k for k in known if k.startswith(f"{snake}_")]:
         hint, required = f"did you mean {near[0]}?", near[0]
     elif homes:
         hint, required = f"it belongs under {homes[0].rpartition('.')[0]}", homes[0]
@@ -117,6 +123,8 @@ def _name(subject: Subject, pointer: Pointer) -> Finding:
 
 def _wrong_value(subject: Subject, pointer: Pointer, rule: str, error: ErrorDetails) -> Finding:
     kind, context = error["type"], error.get("ctx", {})
+    if kind in _TOGETHER:
+        return _between_fields(subject, pointer, error)
     if pointer and pointer[0] in ("traffic", "mirror_traffic"):
         rule = "traffic"
     value = subject.get(*pointer)
@@ -144,6 +152,18 @@ def _wrong_value(subject: Subject, pointer: Pointer, rule: str, error: ErrorDeta
     return subject.finding(rule, pointer, message, found=_shown(value, pointer), required=required, hint=hint)
 
 
+def _between_fields(subject: Subject, pointer: Pointer, error: ErrorDetails) -> Finding:
+    names, required = _TOGETHER[error["type"]]
+    written = [name for name in names if subject.get(*pointer, name) is not None]
+    return subject.finding(
+        "wrong-type",
+        (*pointer, written[-1] if written else names[0]),
+        _plain(error["msg"]),
+        found=" and ".join(written) or f"neither {' nor '.join(names)}",
+        required=required,
+    )
+
+
 def _plain(message: str) -> str:
     """Pydantic's sentence, beginning like our own."""
     return message[:1].lower() + message[1:]
@@ -151,7 +171,8 @@ def _plain(message: str) -> str:
 
 def _shown(value: Any, pointer: Pointer) -> str:
     if isinstance(value, dict):
-        return "a mapping"
+        weights = pointer[:1] in (("traffic",), ("mirror_traffic",))
+        return ", ".join(f"{key}: {weight}" for key, weight in value.items()) if weights and value else "a mapping"
     if isinstance(value, list):
         return "a list"
     if value is None:

@@ -57,9 +57,10 @@ def _not_both(endpoint: Subject) -> Iterator[Finding]:
 def _spelling(endpoint: Subject, scope: Scope) -> Iterator[Finding]:
     declared = {name.lower(): name for name in _declared(endpoint, scope)}
     for field in ("traffic", "mirror_traffic"):
-        for key in endpoint.mapping(field):
+        weights = endpoint.mapping(field)
+        for key in weights:
             name = declared.get(str(key).lower())
-            if name is not None and name != key:
+            if name is not None and name != key and name not in weights:
                 yield endpoint.finding(
                     "traffic",
                     (field, key),
