@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.diff import diff, forbidden, merged, without_nulls, writable
 from reconciler.domain import Action, Change, Drift, Ref, Refusal, Verb
@@ -55,7 +55,7 @@ def decide(resource: Resource, live: Body | None, intent: Intent, *, serving: bo
 
 def _create(kind: Kind, resource: Resource, live: Body | None, intent: Intent) -> Action:
     body = without_nulls(_marked(kind, resource, resource.body, intent))
-    changes = tuple(Change(path, None, value, "manifest", sensitive) for path, value, sensitive in _shown(kind, body))
+    changes = _shown(kind, body)
     reason = (
         "not in the workspace yet" if live is None else "the one of that name is being deleted; waits until it is gone"
     )
@@ -172,18 +172,21 @@ def _marked(kind: Kind, resource: Resource, body: Body, intent: Intent) -> Body:
     return result
 
 
-def _shown(kind: Kind, body: Body) -> list[tuple[str, Any, bool]]:
-    """The fields of a new resource, as a plan lists them: manifest fields and defaults, without bookkeeping."""
-    rows: list[tuple[str, Any, bool]] = []
+def _shown(kind: Kind, body: Body) -> tuple[Change, ...]:
+    """The fields of a new resource, as a plan lists them, without bookkeeping."""
+    rows: list[Change] = []
     for entry in kind.fields:
         value = get(body, entry.arm)
+        reason = "documented default" if value == entry.default else "manifest"
         if isinstance(value, dict):
             rows += [
-                (f"{entry.arm}.{key}", item, entry.secret) for key, item in value.items() if not key.startswith(PREFIX)
+                Change(f"{entry.arm}.{key}", None, item, reason, entry.secret)
+                for key, item in value.items()
+                if not key.startswith(PREFIX)
             ]
         elif value is not None:
-            rows.append((entry.arm, value, entry.secret))
-    return sorted(rows, key=lambda row: row[0])
+            rows.append(Change(entry.arm, None, value, reason, entry.secret))
+    return tuple(sorted(rows, key=lambda change: change.path))
 
 
 def _immutable(kind: Kind, resource: Resource, changes: tuple[Change, ...]) -> tuple[Refusal, ...]:

@@ -1,0 +1,196 @@
+"""Do what the plan says: each action once, after all it needs, several at a time, with one truthful outcome each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.decide import BROKEN, GONE, fingerprint, state_of
+from reconciler.diff import diff
+from reconciler.domain import Outcome, Report, Result, Verb
+from reconciler.errors import ArmError, Conflict, NotFound, PlanRefused
+from reconciler.kinds import KINDS
+from reconciler.kinds.kind import arm_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.arm.client import Arm
+    from reconciler.domain import Action, Body, Plan, Ref
+
+log = logging.getLogger(__name__)
+
+MOVING = ("creating", "updating", "scaling")
+LOG_TAIL_LINES = 30
+TRAFFIC_SEEN_WITHIN_POLLS = 60
+
+_DONE = {
+    Verb.CREATE: Result.CREATED,
+    Verb.UPDATE: Result.UPDATED,
+    Verb.REPLACE: Result.REPLACED,
+    Verb.DELETE: Result.DELETED,
+    Verb.ADOPT: Result.ADOPTED,
+}
+
+
+class Registers(Protocol):
+    """Uploads and registers the asset of a create."""
+
+    async def register(self, action: Action) -> Body:
+        """Return the asset as it is live. Raises ArmError."""
+
+
+class Progress(Protocol):
+    """Hears of every action as it starts and ends."""
+
+    def started(self, action: Action) -> None:
+        """The action's first request is about to be sent."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing more will happen for this action."""
+
+
+class Applying:
+    """One apply of one plan. ``stop`` asks for an end at the next safe point: what runs is finished, nothing starts."""
+
+    def __init__(self, plan: Plan, arm: Arm, uploader: Registers, progress: Progress, *, workers: int) -> None:
+        if plan.refusals:
+            raise PlanRefused(plan.refusals)
+        self._plan = plan
+        self._arm = arm
+        self._uploader = uploader
+        self._progress = progress
+        self._gate = asyncio.Semaphore(workers)
+        self._stopping = False
+        self._outcomes: list[Outcome] = []
+        self._tasks: dict[Ref, asyncio.Task[Outcome]] = {}
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._stopping = True
+
+    async def run(self) -> Report:
+        """Run to the end, or to the safe point. Cancelling it cancels the waits; the report still tells all."""
+        loop = asyncio.get_running_loop()
+        for action in self._plan.actions:  # In order: what an action needs has its task already.
+            self._tasks[action.ref] = loop.create_task(self._outcome_of(action), name=str(action.ref))
+        try:
+            await asyncio.gather(*self._tasks.values())
+        except asyncio.CancelledError:
+            self._stopping = True
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        return Report(self._plan, tuple(self._outcomes))
+
+    async def _outcome_of(self, action: Action) -> Outcome:
+        began = asyncio.get_running_loop().time()
+        try:
+            outcome = await self._attempt(action)
+        except asyncio.CancelledError:
+            outcome = Outcome(
+                action.ref, action.verb, Result.INTERRUPTED, "interrupted; what Azure accepted goes on there"
+            )
+        except PlanRefused as error:
+            outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), code="refused on the wire")
+        except ArmError as error:
+            tail = await self._log_tail(action)
+            outcome = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id, tail)
+        seconds = asyncio.get_running_loop().time() - began
+        outcome = replace(outcome, seconds=seconds)
+        self._outcomes.append(outcome)
+        self._progress.ended(outcome)
+        return outcome
+
+    async def _attempt(self, action: Action) -> Outcome:
+        for need in action.needs:
+            if need in self._tasks:
+                # Shielded: when this action is cancelled, the one it waits for still ends in its own way.
+                before = await asyncio.shield(self._tasks[need])
+                if before.result is not _DONE[before.verb]:
+                    return Outcome(action.ref, action.verb, Result.SKIPPED, f"{need} {before.result}")
+        async with self._gate:
+            if self._stopping:
+                return Outcome(action.ref, action.verb, Result.INTERRUPTED, "not started: asked to stop")
+            self._progress.started(action)
+            log.info("action started", extra={"verb": str(action.verb), "resource": str(action.ref)})
+            await self._live_needs(action)
+            await perform(action, self._arm, self._uploader)
+        return Outcome(action.ref, action.verb, _DONE[action.verb])
+
+    async def _live_needs(self, action: Action) -> None:
+        """What is needed but not part of this plan must have succeeded, whoever made it."""
+        if action.verb is Verb.DELETE:
+            return
+        for need in action.needs:
+            if need not in self._tasks and need.kind in ("endpoint", "deployment"):
+                body = await self._arm.wait_while(arm_path(need), *MOVING)
+                if body is None or (state_of(body) != "succeeded" and need.kind == "deployment"):
+                    raise Conflict(f"needs {need}, which is {'gone' if body is None else state_of(body)}")
+
+    async def _log_tail(self, action: Action) -> str:
+        """The container's last lines. The failure is what counts: a log that cannot be had is left out."""
+        if action.ref.kind != "deployment" or action.verb is Verb.DELETE:
+            return ""
+        question = {"containerType": "InferenceServer", "tail": LOG_TAIL_LINES}
+        try:
+            answer = await self._arm.post(f"{arm_path(action.ref)}/getLogs", question)
+        except ArmError as error:
+            log.debug("no container log", extra={"resource": str(action.ref), "error": error.message})
+            return ""
+        return str(answer.get("content") or "").strip()
+
+
+async def perform(action: Action, arm: Arm, uploader: Registers) -> None:
+    """Carry out one action on what is live now. Raises Conflict when live is not what the plan was made on."""
+    path = arm_path(action.ref)
+    if action.verb is Verb.CREATE:
+        await _create(action, arm, uploader, path)
+        return
+    live = await arm.wait_while(path, *MOVING)
+    if live is None and action.verb is Verb.DELETE:
+        return
+    if live is None or state_of(live) in GONE:
+        raise NotFound("was deleted since the plan was made; plan again", status=404)
+    kind = KINDS["endpoint" if action.ref.kind == "traffic" else action.ref.kind]
+    if action.expects is not None and fingerprint(kind, live) != action.expects:
+        raise Conflict("changed since the plan was made; plan again", code="ChangedSincePlan")
+    if action.method == "DELETE":
+        await arm.delete(path)
+        return
+    if action.verb is Verb.REPLACE:
+        await arm.delete(path)
+    await _write(action, arm, path)
+
+
+async def _create(action: Action, arm: Arm, uploader: Registers, path: str) -> None:
+    existing = await arm.wait_while(path, *GONE)
+    if existing is not None:
+        raise Conflict("exists by now; plan again", code="ChangedSincePlan")
+    if action.upload is not None:
+        await uploader.register(action)
+    else:
+        await _write(action, arm, path)
+
+
+async def _write(action: Action, arm: Arm, path: str) -> None:
+    body = action.body or {}
+    written = await (arm.patch(path, body) if action.method == "PATCH" else arm.put(path, body))
+    if state_of(written) in BROKEN:
+        raise ArmError(f"Azure ended with provisioningState {state_of(written).capitalize()}", code="NotSucceeded")
+    if action.ref.kind == "traffic":
+        await _seen(action, arm, path, written)
+
+
+async def _seen(action: Action, arm: Arm, path: str, written: Body) -> None:
+    """Traffic can be seen late, after the operation has ended (Azure/azure-dev#3881): look until it is there."""
+    wanted: Mapping[str, object] = (action.body or {}).get("properties", {})
+    desired = {"properties": {key: wanted[key] for key in ("traffic", "mirrorTraffic") if key in wanted}}
+    for _ in range(TRAFFIC_SEEN_WITHIN_POLLS):
+        if not diff(KINDS["traffic"], desired, written):
+            return
+        await asyncio.sleep(arm.connection.poll_interval_s)
+        written = await arm.get(path) or {}
+    raise ArmError("Azure accepted the traffic but does not show it", code="TrafficNotSeen")

@@ -1,0 +1,78 @@
+"""Azure's answers to our errors: the innermost message, which is what a person can act on.
+
+The useful text of Azure ML is often JSON inside a string inside ``details[0].message``, sometimes behind the prefix
+``InferencingClient HttpRequest error, error detail:``; a failed long-running operation is an HTTP 200.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import ArmError, Conflict, Forbidden, NotFound, Throttled, Unavailable
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
+    from azure.core.rest import AsyncHttpResponse
+
+_BY_STATUS: dict[int, type[ArmError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
+
+
+def innermost(error: Any) -> tuple[str, str]:
+    """Code and message of the innermost error in an ARM error body (the value of its ``error`` key)."""
+    if not isinstance(error, dict):
+        return "", str(error or "")
+    code, message = str(error.get("code") or ""), str(error.get("message") or "")
+    details = error.get("details") or []
+    if details and isinstance(details[0], dict):
+        inner_code, inner_message = innermost(details[0])
+        code, message = inner_code or code, inner_message or message
+    return code, _plain(message)
+
+
+def _plain(message: str) -> str:
+    """Unpack validation errors that travel as JSON in a string; anything else is returned as it is."""
+    start = message.find("{")
+    if start < 0:
+        return message
+    try:
+        packed = json.loads(message[start:])
+    except ValueError:
+        return message
+    if not isinstance(packed, dict):
+        return message
+    errors = packed.get("errors")
+    if isinstance(errors, dict):
+        lines = [
+            f"{field}: {text}" if field else str(text)
+            for field, texts in errors.items()
+            for text in (texts if isinstance(texts, list) else [texts])
+        ]
+        return "; ".join(lines)
+    return str(packed.get("title") or packed.get("message") or message)
+
+
+def from_response(response: AsyncHttpResponse, body: Any) -> ArmError:
+    """The error of a response that is not a success, or of an operation that failed."""
+    code, message = innermost(body.get("error") if isinstance(body, dict) else body)
+    status = response.status_code
+    text = message or f"Azure answered {status} without a message"
+    request_id = response.headers.get("x-ms-request-id") or response.headers.get("x-ms-correlation-request-id") or ""
+    if status == 429:
+        return Throttled(
+            text,
+            retry_after_s=float(response.headers.get("Retry-After") or 0),
+            status=status,
+            code=code,
+            request_id=request_id,
+        )
+    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ArmError)
+    return kind(text, status=status, code=code, request_id=request_id)
+
+
+def from_transport(error: AzureError) -> ArmError:
+    """No answer at all: connection refused, reset, timed out, or no token to be had."""
+    from azure.core.exceptions import ClientAuthenticationError
+
+    kind = Forbidden if isinstance(error, ClientAuthenticationError) else Unavailable
+    return kind(str(error.message or error).strip())

@@ -1,0 +1,100 @@
+"""The child process in which azure-ai-ml works: one JSON job a line on stdin, one JSON answer a line on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from typing import Any
+
+from reconciler.arm.wire_guard import WireGuard
+
+
+def main() -> None:
+    """Serve jobs until stdin ends. Whatever the SDK prints goes to stderr, since stdout is the answer channel."""
+    answers = sys.stdout
+    settings = json.loads(sys.argv[1])
+    with contextlib.redirect_stdout(sys.stderr):
+        client = _client(settings)
+        for line in sys.stdin:
+            answer = _answer(client, json.loads(line))
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+
+
+def _client(settings: dict[str, str]) -> Any:
+    from azure.ai.ml import MLClient
+    from azure.identity import DefaultAzureCredential
+
+    return MLClient(
+        DefaultAzureCredential(exclude_interactive_browser_credential=True),
+        settings["subscription_id"],
+        settings["resource_group"],
+        settings["workspace"],
+        cloud=settings["cloud"],
+        enable_telemetry=False,
+        custom_hook_policy=WireGuard("legacy_egress" if settings["network"] == "legacy_egress" else "managed_vnet"),
+    )
+
+
+def _answer(client: Any, job: dict[str, Any]) -> dict[str, Any]:
+    from azure.ai.ml.exceptions import MlException
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    try:
+        _register(client, job)
+    except HttpResponseError as error:
+        code = error.error.code if error.error else ""
+        return _error(error.message, code, error.status_code or 0)
+    except (AzureError, MlException, OSError, ValueError) as error:
+        return _error(str(error), type(error).__name__, 0)
+    return {"registered": f"{job['name']}:{job['version']}"}
+
+
+def _error(message: str, code: str | None, status: int) -> dict[str, Any]:
+    return {"error": {"message": message, "code": code or "", "status": status}}
+
+
+def _register(client: Any, job: dict[str, Any]) -> None:
+    properties = job["body"]["properties"]
+    named = {
+        "name": job["name"],
+        "version": job["version"],
+        "description": properties.get("description"),
+        "tags": properties.get("tags"),
+    }
+    if job["kind"] == "model":
+        from azure.ai.ml.entities import Model
+
+        client.models.create_or_update(
+            Model(
+                path=job["path"],
+                type=properties["modelType"],
+                properties=properties.get("properties"),
+                stage=properties.get("stage"),
+                flavors=properties.get("flavors"),
+                **named,
+            )
+        )
+        return
+    from azure.ai.ml.entities import BuildContext, Environment
+
+    client.environments.create_or_update(
+        Environment(
+            build=BuildContext(path=job["path"], dockerfile_path=properties["build"]["dockerfilePath"]),
+            os_type=properties.get("osType"),
+            inference_config=_inference_config(properties.get("inferenceConfig")),
+            **named,
+        )
+    )
+
+
+def _inference_config(wire: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The SDK takes the manifest's spelling of the routes."""
+    if not wire:
+        return None
+    return {key.replace("Route", "_route"): value for key, value in wire.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""``aml-gitops apply``"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import output
+from reconciler.cli.parser import command, environment_option, output_option
+from reconciler.cli.place import project_root, with_arm
+from reconciler.cli.plan import show
+from reconciler.cli.progress import progress
+from reconciler.errors import PlanRefused, Problem, StalePlan, UsageError
+from reconciler.render import report_json, report_text, summary_line
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from reconciler.apply import Applying
+    from reconciler.arm.client import Arm
+    from reconciler.domain import Plan, Report
+
+INTERRUPTED = 130
+FAILED = 1
+
+EXAMPLES = """\
+  aml-gitops apply -e dev                              shows the plan and asks
+  aml-gitops apply -e prod --yes                       in a pipeline
+  aml-gitops apply -e prod prod.plan --yes             exactly the saved plan, or exit 5
+  aml-gitops apply -e dev --confirm endpoint/churn     agree that endpoint/churn stops serving"""
+
+
+class _Declined(Problem):
+    """The person said no."""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = command(commands, "apply", run, "bring live to what the manifests say", EXAMPLES)
+    environment_option(parser)
+    parser.add_argument("plan", nargs="?", metavar="PLANFILE", help="apply exactly this saved plan")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; required without a terminal")
+    parser.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="RESOURCE",
+        help="agree that this endpoint or traffic stops serving (repeatable)",
+    )
+    output_option(parser, "text", "json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, ask, apply, report. First Ctrl-C ends at the next safe point, the second at once."""
+    from reconciler.source import revision_of
+
+    root = project_root(options)
+    saved = _saved(options) if options.plan else None
+    revision = revision_of(root)
+    interrupted = _Interrupt()
+
+    async def work(arm: Arm) -> Report:
+        from reconciler.sync import sync
+
+        interrupted.listen()
+        return await sync(
+            root,
+            options.environment,
+            revision,
+            arm,
+            approve=_approver(options, saved),
+            progress=progress(),
+            running=interrupted.stop_by,
+            confirmed=frozenset(options.confirm),
+        )
+
+    try:
+        report = with_arm(options, root, work)
+    except _Declined as declined:
+        output.note(str(declined))
+        return FAILED
+    if options.output == "json":
+        output.show_json(report_json(report))
+    elif report.plan.actions:
+        output.show(report_text(report, colour=output.coloured(sys.stdout)))
+    if interrupted.happened and not report.ok:
+        return INTERRUPTED
+    return 0 if report.ok else FAILED
+
+
+def _saved(options: argparse.Namespace) -> dict[str, Any]:
+    try:
+        document = json.loads(Path(options.plan).read_text())
+    except OSError as error:
+        raise UsageError(f"{options.plan}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{options.plan} is not a saved plan: {error}") from error
+    if not isinstance(document, dict) or document.get("version") != 1 or "digest" not in document:
+        raise UsageError(f"{options.plan} is not a plan that `plan --out` saved")
+    if document.get("environment") != options.environment:
+        raise UsageError(f"{options.plan} is a plan of {document.get('environment')}, not of {options.environment}")
+    return document
+
+
+def _approver(options: argparse.Namespace, saved: dict[str, Any] | None) -> Callable[[Plan], None]:
+    def approve(plan: Plan) -> None:
+        if saved is not None and saved["digest"] != plan.digest:
+            moved = (
+                f"the revision was {saved['revision']} and is {plan.revision}"
+                if saved["revision"] != plan.revision
+                else "live or the files moved"
+            )
+            raise StalePlan(f"{options.plan} is stale: {moved}. Plan again and look at it")
+        if options.output == "text":
+            show(plan, "text")
+            sys.stdout.flush()
+        if plan.refusals:
+            if options.output != "text":
+                raise PlanRefused(plan.refusals)
+            raise PlanRefused(plan.refusals[:1]) if len(plan.refusals) == 1 else PlanRefused(plan.refusals)
+        if plan.actions and not options.yes:
+            _ask(plan)
+
+    return approve
+
+
+def _ask(plan: Plan) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("apply asks before it writes, and there is no terminal to ask on: say --yes")
+    sys.stderr.write(f"{summary_line(plan)} Apply it? Only 'yes' is yes: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "yes":
+        raise _Declined("Nothing was applied.")
+
+
+class _Interrupt:
+    """Ctrl-C, counted: the first asks the apply to stop, the second cancels it."""
+
+    def __init__(self) -> None:
+        self.happened = 0
+        self._applying: Applying | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def listen(self) -> None:
+        """From now on in this loop."""
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+
+    def stop_by(self, applying: Applying) -> None:
+        """What to ask to stop."""
+        self._applying = applying
+
+    def _signalled(self) -> None:
+        self.happened += 1
+        if self.happened == 1 and self._applying is not None:
+            output.note("Stopping: what runs is finished, nothing more is started. Once more to leave at once.")
+            self._applying.stop()
+        elif self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,83 @@
+"""``aml-gitops emulator``: start and stop the embedded Azure ML, which is a program of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import output
+from reconciler.cli.parser import command, environment_option, output_option
+from reconciler.cli.place import environment_of, project_of, project_root
+from reconciler.errors import EmulatorError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from schemas.project import Project
+
+EXAMPLES = """\
+  aml-gitops emulator start        in the folder that the project's emulator environment names
+  aml-gitops emulator status
+  aml-gitops emulator reset        stop it and forget everything it holds"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = command(commands, "emulator", run, "run the embedded Azure ML on this machine", EXAMPLES)
+    parser.add_argument("action", choices=("start", "stop", "status", "reset"))
+    environment_option(parser, required=False)
+    parser.add_argument("--folder", metavar="DIR", help="state folder, instead of the one an environment names")
+    output_option(parser, "text", "json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Hand the action to the emulator's own command line."""
+    folder = _folder(options)
+    done = subprocess.run(
+        [sys.executable, "-m", "aml_emulator", options.action, "--folder", str(folder), "-o", "json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        raise EmulatorError(f"the emulator's {options.action} ended with {done.returncode} and no answer") from None
+    if options.output == "json":
+        output.show_json(answer)
+    else:
+        output.show(_told(answer, folder))
+    return done.returncode
+
+
+def _told(answer: dict[str, Any], folder: Path) -> str:
+    state = answer.get("state", "unknown")
+    where = f" at {answer['url']}" if answer.get("url") else ""
+    return f"Emulator {state}{where} (state in {folder}).\n"
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    if options.folder:
+        return Path(options.folder).resolve()
+    root = project_root(options)
+    project = project_of(root)
+    return (root / _emulator_of(project, options.environment)).resolve()
+
+
+def _emulator_of(project: Project, environment: str | None) -> str:
+    from schemas.project import EmulatorTarget
+
+    names = [environment] if environment else sorted(project.environments)
+    found = {
+        name: target.emulator
+        for name in names
+        if isinstance(target := environment_of(project, name).target, EmulatorTarget)
+    }
+    if not found:
+        raise UsageError("no environment of gitops.yaml has an emulator as its target; say --folder DIR")
+    if len(set(found.values())) > 1:
+        raise UsageError(f"several environments have an emulator ({', '.join(found)}); say which: -e ENV")
+    return next(iter(found.values()))

@@ -1,0 +1,68 @@
+"""Parse the command line, run one command, turn every error into one message and one exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import apply, emulator, invoke, output, plan, render, schema, status, validate
+from reconciler.cli.parser import Parser, common_options
+from reconciler.errors import ManifestError, PlanRefused, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = (validate, render, plan, apply, status, invoke, schema, emulator)
+
+EXIT_CODES = """\
+exit codes:
+  0 done or in sync    1 failed            2 changes pending (plan --detailed-exitcode)
+  3 refused            4 invalid manifests 5 stale plan
+  64 usage             130 interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``aml-gitops`` and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    output.set_up(options)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except ManifestError as error:
+        output.findings_to_stderr(error.findings)
+        return error.exit_code
+    except PlanRefused as error:
+        output.error(error.refusals[0].message if len(error.refusals) == 1 else str(error))
+        return error.exit_code
+    except Problem as error:
+        output.error(str(error), request_id=getattr(error, "request_id", ""))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): say nothing more, not even while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        output.error(f"unexpected {type(error).__name__}: {error}. Run again with --debug and report what it prints")
+        return 1
+    return code
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="aml-gitops",
+        description="GitOps for private Azure Machine Learning: live endpoints become what the manifests say.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"aml-gitops {version('aml-gitops')}")
+    common_options(parser, top=True)
+    commands: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    for module in COMMANDS:
+        module.add(commands)
+    return parser

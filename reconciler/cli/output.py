@@ -1,0 +1,106 @@
+"""What a person or a pipe gets to see: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reconciler.domain import Severity
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import TextIO
+
+    from reconciler.domain import Body, Finding
+
+
+class _Colour:
+    """Whether to colour, as ``--color`` said."""
+
+    wish = "auto"
+
+
+def set_up(options: argparse.Namespace) -> None:
+    """Remember the wish for colour and start logging."""
+    _Colour.wish = options.color
+    logging.basicConfig(
+        level=options.log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s%(extra)s"
+    )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_with_extra)
+    # The libraries below us log requests at INFO; their headers are not ours to show.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("msal").setLevel(logging.WARNING)
+
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "extra", "asctime"}
+
+
+def _with_extra(record: logging.LogRecord) -> bool:
+    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    record.extra = "".join(f" {key}={value}" for key, value in extra.items())
+    return True
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether to write colours to ``stream``: --color, then NO_COLOR, then TERM=dumb, then whether it is a terminal."""
+    if _Colour.wish != "auto":
+        return _Colour.wish == "always"
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def show(text: str) -> None:
+    """Write a result."""
+    sys.stdout.write(text)
+
+
+def show_json(document: Body | list[Any]) -> None:
+    """Write a result as JSON."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def note(text: str) -> None:
+    """Tell how it goes."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def error(text: str, request_id: str = "") -> None:
+    """Say why it ended."""
+    suffix = f" (request id {request_id})" if request_id else ""
+    sys.stderr.write(f"aml-gitops: {text}{suffix}\n")
+
+
+def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
+    """Findings for a person: place, rule, what, found, required, how to mend."""
+    lines: list[str] = []
+    for finding in findings:
+        mark = "31;1" if finding.severity is Severity.ERROR else "33"
+        rule = f"{finding.severity}[{finding.rule}]"
+        rule = f"\x1b[{mark}m{rule}\x1b[0m" if colour else rule
+        about = " ".join(filter(None, (finding.resource, finding.path)))
+        lines.append(f"{finding.position}: {rule} {about + ': ' if about else ''}{finding.message}")
+        lines += [
+            f"    {label:<9} {text}"
+            for label, text in (("found", finding.found), ("required", finding.required), ("fix", finding.hint))
+            if text
+        ]
+    return "".join(line + "\n" for line in lines)
+
+
+def findings_to_stderr(findings: Sequence[Finding]) -> None:
+    """All findings and their number, as an error."""
+    sys.stderr.write(findings_text(findings, colour=coloured(sys.stderr)))
+    error(count_of(findings))
+
+
+def count_of(findings: Sequence[Finding]) -> str:
+    """``2 errors, 1 warning``."""
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    warnings = len(findings) - errors
+    parts = [f"{n} {word}{'s' * (n != 1)}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    return ", ".join(parts) or "no findings"

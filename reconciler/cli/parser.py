@@ -1,0 +1,105 @@
+"""The shape of the command line: argparse, with usage errors that end with 64 and suggest what was meant."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+USAGE = 64
+PREFIX = "AML_GITOPS_"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser of this product."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """End with 64, the usage, and the nearest valid choice."""
+        found = re.search(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<valid>.*)\)", message)
+        if found:
+            valid = re.findall(r"[\w-]+", found["valid"])
+            near = get_close_matches(found["given"], valid, 1)
+            message = f"there is no '{found['given']}'" + (
+                f"; did you mean '{near[0]}'?" if near else f"; choose from {', '.join(valid)}"
+            )
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"aml-gitops: {message}\n")
+
+
+def from_environment(name: str, default: str | None = None) -> str | None:
+    """Default of an option: the environment variable of its name, then ``default``."""
+    return os.environ.get(PREFIX + name.upper()) or default
+
+
+def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """Options that every command takes, before or after its name; written after, they win."""
+
+    def default(name: str, otherwise: str | None) -> Any:
+        return from_environment(name, otherwise) if top else argparse.SUPPRESS
+
+    group = parser.add_argument_group("common options")
+    group.add_argument(
+        "-C",
+        dest="directory",
+        metavar="DIR",
+        default=default("dir", "."),
+        help="start in DIR; gitops.yaml is looked for there and upward (AML_GITOPS_DIR)",
+    )
+    group.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default=default("color", "auto"),
+        help="auto follows the terminal, NO_COLOR and TERM=dumb (AML_GITOPS_COLOR)",
+    )
+    group.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning"),
+        default=default("log_level", "warning"),
+        help="how much to log on stderr (AML_GITOPS_LOG_LEVEL)",
+    )
+    group.add_argument(
+        "--debug",
+        action="store_true",
+        default=False if top else argparse.SUPPRESS,
+        help="show the traceback of an unexpected error",
+    )
+
+
+def command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str, examples: str) -> Parser:
+    """Add a command with its summary and examples, and the options all commands share."""
+    parser: Parser = commands.add_parser(
+        name, help=summary, description=summary[:1].upper() + summary[1:] + ".", epilog=f"examples:\n{examples}"
+    )
+    common_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def environment_option(parser: Parser, *, required: bool = True) -> None:
+    """``-e ENV``."""
+    default = from_environment("environment")
+    parser.add_argument(
+        "-e",
+        "--environment",
+        metavar="ENV",
+        default=default,
+        required=required and default is None,
+        help="environment of gitops.yaml (AML_GITOPS_ENVIRONMENT)",
+    )
+
+
+def output_option(parser: Parser, *choices: str) -> None:
+    """``-o FORMAT``."""
+    parser.add_argument(
+        "-o", "--output", choices=choices, default="text", metavar="FORMAT", help=f"{', '.join(choices)} (default text)"
+    )

@@ -1,0 +1,63 @@
+"""Where a command works: the project folder, the environment, its connection. One event loop for each command."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reconciler.errors import ManifestError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Coroutine
+
+    from reconciler.arm.client import Arm
+    from schemas.project import Project, ProjectEnvironment
+
+T = TypeVar("T")
+
+
+def project_root(options: argparse.Namespace) -> Path:
+    """Folder of gitops.yaml. Raises SourceError when there is none, UsageError for a folder that does not exist."""
+    from reconciler.load import find_project
+
+    start = Path(options.directory)
+    if not start.is_dir():
+        raise UsageError(f"-C {options.directory}: no such folder")
+    return find_project(start)
+
+
+def project_of(root: Path) -> Project:
+    """The project file. Raises ManifestError when its shape is wrong."""
+    from reconciler.load import load_project
+
+    project, findings = load_project(root)
+    if project is None:
+        raise ManifestError(findings)
+    return project
+
+
+def environment_of(project: Project, name: str) -> ProjectEnvironment:
+    """The environment of that name. Raises UsageError with those that exist."""
+    from difflib import get_close_matches
+
+    if name not in project.environments:
+        near = get_close_matches(name, project.environments, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(project.environments))}"
+        raise UsageError(f"no environment '{name}' in gitops.yaml; {hint}")
+    return project.environments[name]
+
+
+def with_arm(options: argparse.Namespace, root: Path, work: Callable[[Arm], Coroutine[Any, Any, T]]) -> T:
+    """Connect to the environment of ``options``, do ``work``, and close the session. Raises ArmError, EmulatorError."""
+    from reconciler.arm.client import connect
+    from reconciler.connection import connection_to
+
+    connection = connection_to(environment_of(project_of(root), options.environment), root)
+
+    async def session() -> T:
+        async with connect(connection) as arm:
+            return await work(arm)
+
+    return asyncio.run(session())

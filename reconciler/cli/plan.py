@@ -1,0 +1,73 @@
+"""``aml-gitops plan``"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import output
+from reconciler.cli.parser import command, environment_option, output_option
+from reconciler.cli.place import project_root, with_arm
+from reconciler.errors import PlanRefused, UsageError
+from reconciler.render import plan_json, plan_markdown, plan_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.domain import Plan
+
+CHANGES_PENDING = 2
+
+EXAMPLES = """\
+  aml-gitops plan -e prod
+  aml-gitops plan -e prod -o markdown >> "$GITHUB_STEP_SUMMARY"
+  aml-gitops plan -e prod --out prod.plan && aml-gitops apply -e prod prod.plan
+  aml-gitops plan -e prod --detailed-exitcode      2 when there is something to do"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = command(commands, "plan", run, "show what apply would do, and why; never writes to Azure", EXAMPLES)
+    environment_option(parser)
+    output_option(parser, "text", "json", "markdown")
+    parser.add_argument("--out", metavar="FILE", help="also save the plan, bound to the revision and the live state")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="end with 2 when changes are pending")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; 3 when it is refused."""
+    from reconciler.source import revision_of
+    from reconciler.sync import check, propose
+
+    root = project_root(options)
+    checked = check(root, options.environment, digests=True).sound()
+    if checked.findings:
+        output.note(output.findings_text(checked.findings, colour=output.coloured(sys.stderr)).rstrip())
+    plan = with_arm(options, root, lambda arm: propose(checked, arm, revision_of(root))).plan
+    show(plan, options.output)
+    if plan.refusals:
+        return PlanRefused.exit_code
+    if options.out:
+        save(plan, Path(options.out))
+        output.note(f"Saved to {options.out}: aml-gitops apply -e {plan.environment} {options.out}")
+    return CHANGES_PENDING if options.detailed_exitcode and plan.actions else 0
+
+
+def show(plan: Plan, form: str) -> None:
+    """Print a plan in one of its forms."""
+    if form == "json":
+        output.show_json(plan_json(plan))
+    elif form == "markdown":
+        output.show(plan_markdown(plan))
+    else:
+        output.show(plan_text(plan, colour=output.coloured(sys.stdout)))
+
+
+def save(plan: Plan, file: Path) -> None:
+    """Write the plan as its JSON document. It holds no body and no secret: apply makes the plan anew and compares."""
+    try:
+        file.write_text(json.dumps(plan_json(plan), indent=2) + "\n")
+    except OSError as error:
+        raise UsageError(f"--out {file}: {error.strerror}") from error

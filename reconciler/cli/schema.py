@@ -1,0 +1,47 @@
+"""``aml-gitops schema``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import output
+from reconciler.cli.parser import command
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLES = """\
+  aml-gitops schema                      list the schemas
+  aml-gitops schema deployment           print one
+  aml-gitops schema --out schemas/json   write all, for editors and CI"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = command(commands, "schema", run, "print or write the JSON Schemas of manifests and gitops.yaml", EXAMPLES)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="schema to print")
+    parser.add_argument("--out", metavar="DIR", help="folder to write all schemas into")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, print one, or write all."""
+    from schemas.json_schema import json_schemas
+
+    texts = json_schemas()
+    if options.out:
+        folder = Path(options.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+        output.note(f"Wrote {len(texts)} schemas to {folder}")
+        return 0
+    if options.name is None:
+        output.show("".join(f"{name.removesuffix('.schema.json')}\n" for name in sorted(texts)))
+        return 0
+    wanted = options.name if options.name in texts else f"{options.name}.schema.json"
+    if wanted not in texts:
+        raise UsageError(f"no schema '{options.name}'; there are: {', '.join(sorted(texts))}")
+    output.show(texts[wanted])
+    return 0

@@ -1,0 +1,91 @@
+"""``aml-gitops status``"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import output
+from reconciler.cli.parser import command, environment_option, output_option
+from reconciler.cli.place import project_root, with_arm
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.domain import Warn
+    from reconciler.status import Standing
+
+EXAMPLES = """\
+  aml-gitops status -e prod
+  aml-gitops status -e prod -o json | jq '.resources[] | select(.sync != "InSync")'"""
+
+_STYLE = {
+    "InSync": "green",
+    "Ready": "green",
+    "Drift": "yellow",
+    "OutOfSync": "yellow",
+    "Progressing": "yellow",
+    "Missing": "yellow",
+    "Refused": "red",
+    "Failed": "red",
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = command(commands, "status", run, "show whether each resource is in sync and healthy", EXAMPLES)
+    environment_option(parser)
+    output_option(parser, "text", "json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one row for each declared resource."""
+    from reconciler.source import revision_of
+    from reconciler.status import standings
+    from reconciler.sync import check, propose
+
+    root = project_root(options)
+    checked = check(root, options.environment, digests=True).sound()
+    revision = revision_of(root)
+    proposed = with_arm(options, root, lambda arm: propose(checked, arm, revision))
+    rows = standings(proposed.resources, proposed.live, proposed.plan)
+    if options.output == "json":
+        output.show_json(
+            {
+                "version": 1,
+                "environment": options.environment,
+                "revision": revision,
+                "resources": [asdict(row) for row in rows],
+                "warnings": [asdict(warning) for warning in proposed.plan.warnings],
+            }
+        )
+    else:
+        _table(rows, proposed.plan.warnings)
+    return 0
+
+
+def _table(rows: tuple[Standing, ...], warnings: tuple[Warn, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("RESOURCE", "SYNC", "HEALTH", "TRAFFIC", "REVISION", "DETAIL"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(
+            row.resource,
+            Text(row.sync, style=_STYLE.get(row.sync, "")),
+            Text(row.health, style=_STYLE.get(row.health, "")),
+            "" if row.traffic is None else f"{row.traffic} %",
+            row.revision[:12],
+            Text(row.detail),
+        )
+    colour = output.coloured(sys.stdout)
+    # Without a terminal a row is never folded: one resource stays one line for grep.
+    width = None if sys.stdout.isatty() else 400
+    console = Console(no_color=not colour, force_terminal=colour or None, width=width, highlight=False)
+    console.print(table)
+    for warning in warnings:
+        output.show(f"warning  {warning.resource}: {warning.message}\n")

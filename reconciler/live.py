@@ -1,0 +1,79 @@
+"""Read what is live: concurrently, over all pages, and whole. Unreadable raises; it is never taken for absent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from reconciler.domain import Live, Ref
+from reconciler.errors import NotFound
+from reconciler.kinds.kind import ASSET_CONTAINERS, arm_path
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Sequence
+
+    from reconciler.arm.client import Arm
+    from reconciler.domain import Body, KindName, Resource
+
+T = TypeVar("T")
+
+READERS = 16
+"""Requests in flight at once: reads refill at 25 a second per principal and region (learn.microsoft.com:
+request-limits-and-throttling), and more does not read faster over one session."""
+
+
+async def read(arm: Arm, resources: Sequence[Resource], *, prune: bool) -> Live:
+    """The workspace, every endpoint and deployment in it, and the assets that ``resources`` name or need.
+
+    With ``prune`` every model and environment version is listed too, since what left the manifests is named nowhere.
+    """
+    gate = asyncio.Semaphore(READERS)
+    named = sorted({ref for resource in resources for ref in (resource.ref, *resource.needs)})
+    workspace, serving, assets = await asyncio.gather(
+        _gated(gate, arm.get("")), _serving(arm, gate), _assets(arm, gate, named, prune=prune)
+    )
+    if workspace is None:
+        raise NotFound(f"workspace {arm.target.workspace} does not exist in {arm.target.resource_group}", status=404)
+    return Live(workspace, serving | assets)
+
+
+async def _gated(gate: asyncio.Semaphore, call: Awaitable[T]) -> T:
+    async with gate:
+        return await call
+
+
+async def _serving(arm: Arm, gate: asyncio.Semaphore) -> dict[Ref, Body]:
+    endpoints = {Ref("endpoint", body["name"].lower()): body for body in await arm.list("/onlineEndpoints")}
+
+    async def deployments(endpoint: str) -> dict[Ref, Body]:
+        found = await _gated(gate, arm.list(f"/onlineEndpoints/{endpoint}/deployments"))
+        return {Ref("deployment", endpoint.lower(), body["name"].lower()): body for body in found}
+
+    return endpoints | await _joined(deployments(body["name"]) for body in endpoints.values())
+
+
+async def _assets(arm: Arm, gate: asyncio.Semaphore, named: Iterable[Ref], *, prune: bool) -> dict[Ref, Body]:
+    async def one(ref: Ref) -> dict[Ref, Body]:
+        body = await _gated(gate, arm.get(arm_path(ref)))
+        return {} if body is None else {ref: body}
+
+    async def versions(kind: KindName, name: str) -> dict[Ref, Body]:
+        found = await _gated(gate, arm.list(f"/{ASSET_CONTAINERS[kind]}/{name}/versions"))
+        return {Ref(kind, name, body["name"]): body for body in found}
+
+    async def containers(kind: KindName) -> dict[Ref, Body]:
+        found = await _gated(gate, arm.list(f"/{ASSET_CONTAINERS[kind]}"))
+        return await _joined(versions(kind, body["name"]) for body in found)
+
+    single = [ref for ref in named if ref.kind in ASSET_CONTAINERS]
+    everything: list[KindName] = ["model", "environment"] if prune else []
+    listed = await _joined(containers(kind) for kind in everything)
+    return listed | await _joined(one(ref) for ref in single if ref not in listed)
+
+
+async def _joined(calls: Iterable[Awaitable[dict[Ref, Body]]]) -> dict[Ref, Body]:
+    """Run all, fail with the first that fails, merge what they found."""
+    joined: dict[Ref, Body] = {}
+    for part in await asyncio.gather(*calls):
+        joined |= part
+    return joined

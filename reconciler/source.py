@@ -1,0 +1,43 @@
+"""Which revision of the manifests this is. Git answers through its own binary; without it no commit can be named."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from reconciler.errors import SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNVERSIONED = "unversioned"
+GIT_TIMEOUT_S = 30
+
+
+def revision_of(root: Path) -> str:
+    """Commit of the checkout that ``root`` is in, with ``-dirty`` when anything below ``root`` differs from it.
+
+    ``unversioned`` outside of a repository, before its first commit, and where there is no git. Raises SourceError
+    when git is there and fails otherwise.
+    """
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    if head is None:
+        return UNVERSIONED
+    changed = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    return head.strip() + ("-dirty" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=GIT_TIMEOUT_S, check=False
+        )
+    except FileNotFoundError:
+        return None
+    except subprocess.TimeoutExpired as error:
+        raise SourceError(f"git {arguments[0]} did not answer within {GIT_TIMEOUT_S} s in {root}") from error
+    if done.returncode == 0:
+        return done.stdout
+    if "not a git repository" in done.stderr or not done.stderr.strip():
+        return None
+    raise SourceError(f"git {arguments[0]} failed in {root}: {done.stderr.strip()}")
