@@ -1,0 +1,105 @@
+"""From a deployment's ARM body to what the data plane runs."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from aml_emulator.arm import references
+from aml_emulator.arm.deployment_rules import seconds
+from aml_emulator.arm.uploads import lay_out_code, lay_out_model
+from aml_emulator.dataplane.interface import DeploymentSpec, Probe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aml_emulator.call import Site
+    from aml_emulator.store import Record
+    from aml_emulator.wire import Body
+
+APP = "/var/azureml-app"
+INJECTED = ("AZUREML_MODEL_DIR", "AZUREML_ENTRY_SCRIPT", "AML_APP_ROOT")
+
+
+def spec_of(site: Site, record: Record) -> DeploymentSpec:
+    """Lay out code and model on disk and say how to run them.
+
+    Every start has a folder of its own, since the old process answers from the old one while the new one gets
+    ready. Large models cost nothing: their files are hard links.
+    """
+    properties = record.body["properties"]
+    workspace_id = record.id.partition("/onlineendpoints/")[0]
+    workspace = site.store.get(workspace_id)
+    code, request = properties["codeConfiguration"] or {}, properties["requestSettings"]
+    model = _find(site, workspace, "models", properties["model"])
+    snapshot = _find(site, workspace, "codes", code.get("codeId"))
+    folder = folder_of(site, record) / str(record.inner["revision"])
+    return DeploymentSpec(
+        key=record.inner["key"],
+        deployment=record.name,
+        code_dir=lay_out_code(site, snapshot.body["properties"]["codeUri"], folder / "code") if snapshot else None,
+        scoring_script=code.get("scoringScript"),
+        model_dir=_model_dir(site, workspace_id, model, folder),
+        model_name=_container_name(model) if model else None,
+        model_version=model.name if model else None,
+        model_type=model.body["properties"]["modelType"] if model else None,
+        environment_variables={k: v for k, v in properties["environmentVariables"].items() if k not in INJECTED},
+        request_timeout_s=seconds(request["requestTimeout"]),
+        max_concurrent_requests=int(request["maxConcurrentRequestsPerInstance"]),
+        readiness=_probe(properties["readinessProbe"]),
+        liveness=_probe(properties["livenessProbe"]),
+    )
+
+
+def folder_of(site: Site, record: Record) -> Path:
+    """Where the assets of a deployment are laid out, one folder per revision."""
+    return site.settings.folder / "assets" / str(record.inner["key"])
+
+
+def forget_revisions(site: Site, record: Record, keep: int | None) -> None:
+    """Remove the laid-out assets of every revision but one (None: of all)."""
+    folder = folder_of(site, record)
+    for revision in folder.iterdir() if folder.is_dir() else ():
+        if revision.name != str(keep):
+            shutil.rmtree(revision, ignore_errors=True)
+
+
+def injected_variables(site: Site, record: Record) -> dict[str, str]:
+    """The variables that a deployment shows once it has succeeded (recorded, 2024-04-01)."""
+    properties = record.body["properties"]
+    workspace = site.store.get(record.id.partition("/onlineendpoints/")[0])
+    model = _find(site, workspace, "models", properties["model"])
+    code = properties["codeConfiguration"] or {}
+    snapshot = _find(site, workspace, "codes", code.get("codeId"))
+    shown = {}
+    if model:
+        shown["AZUREML_MODEL_DIR"] = f"{APP}/azureml-models/{_container_name(model)}/{model.name}"
+    if snapshot:
+        root = snapshot.body["properties"]["codeUri"].rstrip("/").rpartition("/")[2]
+        shown |= {"AZUREML_ENTRY_SCRIPT": code["scoringScript"], "AML_APP_ROOT": f"{APP}/{root}"}
+    return shown
+
+
+def _find(site: Site, workspace: Record | None, collection: str, reference: str | None) -> Record | None:
+    return references.asset(site, workspace, collection, reference) if workspace and reference else None
+
+
+def _container_name(version: Record) -> str:
+    return str(version.body["id"].split("/")[-3])
+
+
+def _model_dir(site: Site, workspace_id: str, model: Record | None, folder: Path) -> Path | None:
+    if model is None:
+        return None
+    place = folder / "models" / _container_name(model) / model.name
+    return lay_out_model(site, workspace_id, model.body["properties"]["modelUri"], place)
+
+
+def _probe(body: Body) -> Probe:
+    return Probe(
+        initial_delay_s=seconds(body["initialDelay"]),
+        period_s=seconds(body["period"]),
+        timeout_s=seconds(body["timeout"]),
+        failure_threshold=int(body["failureThreshold"]),
+        success_threshold=int(body["successThreshold"]),
+    )

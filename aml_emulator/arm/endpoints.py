@@ -1,0 +1,299 @@
+"""Online endpoints: create, replace, patch, delete, list; and the operations behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aml_emulator.arm import endpoint_rules as rules
+from aml_emulator.arm.listing import list_answer, top
+from aml_emulator.arm.paths import ENDPOINT, WS
+from aml_emulator.errors import Refused, not_found
+from aml_emulator.operations import lro_headers, operation_url
+from aml_emulator.store import Operation, Record
+from aml_emulator.tokens import new_key
+from aml_emulator.wire import Body, Response, answer, empty, timestamp
+
+if TYPE_CHECKING:
+    from aml_emulator.call import Call, Site
+
+PREFIX = "oeidp"
+
+
+def endpoint_of(call: Call) -> Record:
+    """The endpoint in the path. Raises Refused (404)."""
+    workspace = call.workspace()
+    record = call.site.store.get(f"{workspace.id}/onlineendpoints/{call.path['endpoint']}")
+    if record is None:
+        # Inner code and text as recorded for a batch endpoint; an online one is assumed to say the same.
+        message = f"There is no endpoint with name: {call.path['endpoint']} in {workspace.name}"
+        raise not_found("NoSuchEndpoint", message)
+    return record
+
+
+def still_deleting() -> Refused:
+    """What a name answers until its deletion has ended (Azure/azure-cli-extensions #7660, #7107)."""
+    return not_found(rules.CLIENT_FAILED, '{"title":"Not Found"}')
+
+
+def busy(record: Record) -> Refused:
+    """Another operation holds the resource. Status and text assumed."""
+    state = record.body["properties"]["provisioningState"]
+    return Refused(409, "Conflict", f"{record.name} is in {state} provisioning state: another operation is running.")
+
+
+def state_of(record: Record) -> str:
+    """``properties.provisioningState``."""
+    return str(record.body["properties"]["provisioningState"])
+
+
+async def put(call: Call) -> Response:
+    """PUT: full replace, 201 for a new endpoint and for an old one."""
+    workspace, name = call.workspace(), call.path["endpoint"]
+    wanted = rules.wanted_body(await call.request.json())
+    record = call.site.store.get(f"{workspace.id}/onlineendpoints/{name}")
+    if record and state_of(record) == "Deleting":
+        raise still_deleting()
+    running = call.site.store.running(record.id) if record else []
+    if record and running:
+        return _join(call, record, running[-1], wanted)
+    rules.check(
+        rules.Situation(
+            name=name,
+            wanted=wanted,
+            live=record.body if record else None,
+            deployments=_deployment_names(call.site, record),
+            elsewhere=any(other.parent != workspace.id for other in call.site.store.named("endpoint", name)),
+        )
+    )
+    created = record is None
+    record = record or _new(call, workspace, wanted)
+    record.body["properties"]["provisioningState"] = "Creating" if created else "Updating"
+    operation = begin(call, PREFIX, record, "endpoint.put", {"wanted": wanted, "created": created})
+    return _accepted(call, record, operation, wanted)
+
+
+def begin(call: Call, prefix: str, record: Record, verb: str, payload: Body) -> Operation:
+    """Start an operation on a resource that was changed for it, and remember it as the resource's last one."""
+    operation = call.site.operations.begin(call.site, prefix, record, verb, payload)
+    record.inner["operation"] = {"id": operation.id, "api_version": call.api_version}
+    call.site.store.put(record)
+    return operation
+
+
+def _join(call: Call, record: Record, running: Operation, wanted: Body) -> Response:
+    """A PUT that says what the running operation does already is the same PUT, sent again (assumed: ARM's PUT is
+    idempotent, and clients repeat one whose answer was lost); another content has to wait."""
+    if running.verb != "endpoint.put" or running.payload["wanted"] != wanted:
+        raise busy(record)
+    return _accepted(call, record, running, wanted)
+
+
+def _accepted(call: Call, record: Record, operation: Operation, wanted: Body) -> Response:
+    """The thin 201 of the 2024-04-01 dialect: always Creating, no location, no identity, empty systemData.
+
+    It still shows the traffic from before.
+    """
+    live = record.body["properties"]
+    body: Body = {
+        "id": record.body["id"],
+        "name": record.name,
+        "type": record.body["type"],
+        "properties": {
+            "description": wanted["properties"]["description"],
+            "properties": {"AzureAsyncOperationUri": operation_url(call, operation.id)},
+            "scoringUri": None,
+            "swaggerUri": None,
+            "authMode": wanted["properties"]["authMode"],
+            "provisioningState": "Creating",
+            "compute": None,
+            "publicNetworkAccess": wanted["properties"]["publicNetworkAccess"],
+            "traffic": live["traffic"],
+            "mirrorTraffic": live["mirrorTraffic"],
+        },
+        "systemData": {},
+        "tags": wanted["tags"],
+        "kind": "Managed",
+    }
+    return answer(201, body, lro_headers(call, operation, status=True, location=call.self_url(record)))
+
+
+def _new(call: Call, workspace: Record, wanted: Body) -> Record:
+    name, now = call.path["endpoint"], timestamp()
+    arm_id = f"{workspace.body['id']}/onlineEndpoints/{name}"
+    body: Body = {
+        "id": arm_id,
+        "name": name,
+        "type": f"{workspace.body['type']}/onlineEndpoints",
+        "properties": _properties(wanted, "Creating"),
+        "systemData": {"createdAt": now, "createdBy": call.site.identity.client_id, "lastModifiedAt": now},
+        "tags": wanted["tags"],
+        "location": call.site.settings.location,
+        "kind": "Managed",
+        "identity": _identity(call.site, arm_id, wanted["identity"]),
+    }
+    inner = {
+        "workspace_guid": workspace.inner["workspace_guid"],
+        "keys": {"Primary": new_key(), "Secondary": new_key()},
+    }
+    return Record(arm_id.lower(), workspace.id, "endpoint", name, body, inner)
+
+
+def _properties(wanted: Body, state: str) -> Body:
+    asked = wanted["properties"]
+    return {
+        "description": asked["description"],
+        "properties": asked["properties"],
+        "scoringUri": None,
+        "swaggerUri": None,
+        "authMode": asked["authMode"],
+        "provisioningState": state,
+        "compute": None,
+        "publicNetworkAccess": asked["publicNetworkAccess"],
+        "traffic": asked["traffic"],
+        "mirrorTraffic": asked["mirrorTraffic"],
+    }
+
+
+def _identity(site: Site, arm_id: str, wanted: Body) -> Body:
+    """The identity with the ids that the service adds."""
+    kind = str(wanted["type"])
+    shown: Body = {"type": kind}
+    if "systemassigned" in kind.lower():
+        shown |= {
+            "principalId": site.identity.derived("principal", arm_id.lower()),
+            "tenantId": site.identity.tenant_id,
+        }
+    assigned = wanted.get("userAssignedIdentities") or {}
+    if assigned:
+        shown["userAssignedIdentities"] = {
+            key: {
+                "principalId": site.identity.derived("principal", key.lower()),
+                "clientId": site.identity.derived("client", key.lower()),
+            }
+            for key in assigned
+        }
+    return shown
+
+
+def _deployment_names(site: Site, record: Record | None) -> frozenset[str]:
+    children = site.store.children(record.id, "deployment") if record else []
+    return frozenset(child.name.lower() for child in children)
+
+
+def present(call: Call, record: Record) -> Body:
+    """The body as a GET shows it: URIs once the endpoint has succeeded, and the last operation's."""
+    properties: Body = dict(record.body["properties"])
+    added: Body = {}
+    if record.inner.get("succeeded"):
+        base = f"{call.site.settings.url}/inference/{record.body['location']}/{record.name}"
+        properties |= {"scoringUri": f"{base}/score", "swaggerUri": f"{base}/swagger.json"}
+        added["azureml.onlineendpointid"] = record.id  # all lower case (recorded)
+    added["AzureAsyncOperationUri"] = operation_url(call, record.inner["operation"]["id"])
+    properties["properties"] = properties["properties"] | added
+    return record.body | {"properties": properties}
+
+
+async def get(call: Call) -> Response:
+    """GET one endpoint."""
+    return answer(200, present(call, endpoint_of(call)))
+
+
+async def list_all(call: Call) -> Response:
+    """GET the endpoints of the workspace; ``name``, ``computeType`` and ``tags`` filter."""
+    query = call.request.query()
+    wanted_tags = [tag.partition("=") for tag in query.get("tags", "").split(",") if tag]
+
+    def keep(record: Record) -> bool:
+        tags = record.body["tags"]
+        return (
+            query.get("name", record.name).lower() == record.name.lower()
+            and query.get("computetype", "Managed").lower() == "managed"
+            and all(key in tags and (not sep or tags[key] == value) for key, sep, value in wanted_tags)
+        )
+
+    newest = query.get("orderby", "CreatedAtDesc").lower().endswith("desc")
+    parent = call.workspace().id
+    return list_answer(
+        call, parent, "endpoint", partial(present, call), keep, newest_first=newest, size=top(call, "count")
+    )
+
+
+async def patch(call: Call) -> Response:
+    """PATCH: tags and nothing else that could change, since the identity is immutable."""
+    record, sent = endpoint_of(call), await call.request.json()
+    if state_of(record) == "Deleting":
+        raise still_deleting()
+    if call.site.store.running(record.id):
+        raise busy(record)
+    unknown = sorted(sent.keys() - {"tags", "identity"})
+    if unknown:  # assumed: refused rather than ignored
+        raise Refused(
+            400, "UserError", f"PATCH of an online endpoint takes tags and identity, not {', '.join(unknown)}."
+        )
+    if sent.get("identity") and not rules.same_identity(record.body["identity"], sent["identity"]):
+        raise rules.identity_refused()
+    record.body["properties"]["provisioningState"] = "Updating"
+    operation = begin(call, PREFIX, record, "endpoint.patch", {"tags": sent.get("tags")})
+    return empty(202, lro_headers(call, operation, status=False))
+
+
+async def delete(call: Call) -> Response:
+    """DELETE, with all deployments; 204 when there is none. Traffic does not hinder it."""
+    record = call.site.store.get(f"{call.workspace().id}/onlineendpoints/{call.path['endpoint']}")
+    if record is None:
+        return empty(204)
+    running = call.site.store.running(record.id)
+    if running and running[-1].verb != "endpoint.delete":
+        raise busy(record)
+    if not running:
+        record.body["properties"]["provisioningState"] = "Deleting"
+    operation = running[-1] if running else begin(call, PREFIX, record, "endpoint.delete", {})
+    return empty(202, lro_headers(call, operation, status=True))
+
+
+async def run_put(site: Site, operation: Operation) -> None:
+    """The new body takes effect, traffic and all, when the operation ends."""
+    payload, durations = operation.payload, site.settings.durations
+    await asyncio.sleep(durations.endpoint_s if payload["created"] else durations.update_s)
+    record = site.store.get(operation.target)
+    if record is None:
+        return
+    record.body["properties"] = _properties(payload["wanted"], "Succeeded")
+    record.body["tags"] = payload["wanted"]["tags"]
+    record.inner["succeeded"] = True
+    site.store.put(record)
+
+
+async def run_patch(site: Site, operation: Operation) -> None:
+    """New tags replace the old ones; lastModifiedAt stays (recorded)."""
+    await asyncio.sleep(site.settings.durations.update_s)
+    record = site.store.get(operation.target)
+    if record is None:
+        return
+    if operation.payload["tags"] is not None:
+        record.body["tags"] = operation.payload["tags"]
+    record.body["properties"]["provisioningState"] = "Succeeded"
+    site.store.put(record)
+
+
+async def run_delete(site: Site, operation: Operation) -> None:
+    """Deployments go first: their operations are canceled and their processes stopped."""
+    await asyncio.sleep(site.settings.durations.delete_s)
+    await site.operations.cancel_below(site, operation.target)
+    for deployment in site.store.children(operation.target, "deployment"):
+        await site.dataplane.stop(deployment.inner["key"])
+        site.live.specs.pop(deployment.inner["key"], None)
+    site.live.credit.pop(operation.target, None)
+    site.store.delete(operation.target)
+
+
+RUNNERS = {"endpoint.put": run_put, "endpoint.patch": run_patch, "endpoint.delete": run_delete}
+ROUTES = (
+    ("GET", f"{WS}/onlineEndpoints", list_all),
+    ("GET", ENDPOINT, get),
+    ("PUT", ENDPOINT, put),
+    ("PATCH", ENDPOINT, patch),
+    ("DELETE", ENDPOINT, delete),
+)

@@ -1,0 +1,32 @@
+"""POST getLogs: the text that a person sees first when a deployment fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aml_emulator.arm.deployments import deployment_of
+from aml_emulator.arm.paths import DEPLOYMENT
+from aml_emulator.errors import Refused
+from aml_emulator.wire import Response, answer
+
+if TYPE_CHECKING:
+    from aml_emulator.call import Call
+
+DOWNLOADED = "Models and code are laid out on disk before the container starts; nothing is downloaded here.\n"
+
+
+async def get_logs(call: Call) -> Response:
+    """The container's log as the data plane tells it; ``tail`` bounds its lines."""
+    record, sent = deployment_of(call), await call.request.json()
+    container = str(sent.get("containerType") or "InferenceServer").lower()
+    tail = sent.get("tail")
+    if tail is not None and (not isinstance(tail, int) or tail < 0):
+        raise Refused(400, "UserError", "tail must be a number of lines.")
+    if container == "storageinitializer":
+        return answer(200, {"content": DOWNLOADED})
+    if container != "inferenceserver":
+        raise Refused(400, "UserError", "containerType must be InferenceServer or StorageInitializer.")
+    return answer(200, {"content": call.site.dataplane.logs(record.inner["key"], tail) or record.inner["log"]})
+
+
+ROUTES = (("POST", f"{DEPLOYMENT}/getLogs", get_logs),)

@@ -1,0 +1,100 @@
+"""Start, find and stop an emulator that runs by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aml_emulator.folder import Connection, Folder
+
+READY_S = 30.0
+STOP_S = 15.0
+KILL_S = 5.0
+LOOK_AGAIN_S = 0.02
+
+
+class DaemonError(Exception):
+    """The emulator did not start, or did not stop."""
+
+
+def find(folder: Folder) -> Connection | None:
+    """The connection of a running emulator; None when none runs, whatever files a crash left."""
+    return folder.connection() if folder.is_locked() else None
+
+
+def start(folder: Folder, arguments: Sequence[str]) -> tuple[Connection, bool]:
+    """Start ``serve`` detached and wait until it is ready; (connection, whether it was started just now).
+
+    Raises DaemonError with the end of its log when it is not ready in time or ends early.
+    """
+    found = find(folder)
+    if found:
+        return found, False
+    folder.prepare()
+    command = [sys.executable, "-m", "aml_emulator", "serve", "--folder", str(folder.root), *arguments]
+    with folder.log.open("ab") as log:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+        )
+
+    def ready() -> bool:
+        if child.poll() is not None:
+            raise DaemonError(f"The emulator ended with code {child.returncode}.\n{log_tail(folder)}")
+        known = folder.connection()
+        return known is not None and known.pid == child.pid
+
+    if not _wait(ready, READY_S):
+        child.kill()
+        child.wait()
+        raise DaemonError(f"The emulator was not ready after {READY_S:.0f} s.\n{log_tail(folder)}")
+    connection = folder.connection()
+    if connection is None:
+        raise DaemonError("The emulator was stopped while it started.")
+    return connection, True
+
+
+def stop(folder: Folder) -> bool:
+    """Stop the emulator and every scoring process; whether one ran.
+
+    Asked kindly first; its lock tells when it is gone. What it may have left behind is ended as well.
+    """
+    found = find(folder)
+    if found:
+        _signal(found.pid, signal.SIGTERM)
+        if not _wait(lambda: not folder.is_locked(), STOP_S):
+            _signal(found.pid, signal.SIGKILL)
+            if not _wait(lambda: not folder.is_locked(), KILL_S):
+                raise DaemonError(f"The emulator (process {found.pid}) does not stop.")
+    if folder.scoring.is_dir():
+        from aml_emulator.dataplane.leftovers import sweep
+
+        sweep(folder.scoring)
+    return found is not None
+
+
+def log_tail(folder: Folder, lines: int = 20) -> str:
+    """The end of the detached emulator's log."""
+    text = folder.log.read_text("utf-8", "replace") if folder.log.is_file() else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it went by itself meanwhile
+        os.kill(pid, number)
+
+
+def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(LOOK_AGAIN_S)
+    return condition()

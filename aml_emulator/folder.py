@@ -1,0 +1,124 @@
+"""The state folder: what is in it, who runs in it, and how clients find the emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OURS = ("state.db", "state.db-wal", "state.db-shm", "connection.json", "emulator.log", "lock", "ca.pem", "server.pem")
+OUR_FOLDERS = ("blobs", "assets", "scoring")
+
+
+class AlreadyRunning(Exception):
+    """Another process serves this folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """All that a client needs, as it stands in connection.json. ``ca`` is an absolute path."""
+
+    version: int
+    url: str
+    proxy: str
+    ca: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+    subscription_id: str
+    resource_group: str
+    workspace: str
+    location: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Paths below one state folder."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.root / "state.db"
+
+    @property
+    def connection_file(self) -> Path:
+        """connection.json: present while the emulator runs, and after a crash."""
+        return self.root / "connection.json"
+
+    @property
+    def log(self) -> Path:
+        """What a detached emulator prints."""
+        return self.root / "emulator.log"
+
+    @property
+    def scoring(self) -> Path:
+        """The data plane's own folder."""
+        return self.root / "scoring"
+
+    def prepare(self) -> None:
+        """Make the folder, for its owner only: it holds secrets and code."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder. Raises AlreadyRunning. The kernel lets go when the holder dies, however it dies."""
+        self.prepare()
+        with (self.root / "lock").open("a") as held:
+            _take(held)
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether a process serves this folder now; what a pid file says does not count."""
+        if not (self.root / "lock").exists():
+            return False
+        try:
+            with self.lock():
+                return False
+        except AlreadyRunning:
+            return True
+
+    def write_connection(self, connection: Connection) -> None:
+        """Write connection.json at once and whole, readable by its owner only."""
+        partial = self.connection_file.with_suffix(".partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as sink:
+            json.dump(asdict(connection), sink, indent=2)
+        partial.replace(self.connection_file)
+
+    def connection(self) -> Connection | None:
+        """What connection.json says; None when there is none."""
+        if not self.connection_file.is_file():
+            return None
+        return Connection(**json.loads(self.connection_file.read_text()))
+
+    def last_ports(self) -> tuple[int, int]:
+        """Ports of the last run (0: none), so that what clients remembered stays true."""
+        last = self.connection()
+        if last is None:
+            return 0, 0
+        return int(last.url.rpartition(":")[2]), int(last.proxy.rpartition(":")[2])
+
+    def wipe(self) -> None:
+        """Remove the emulator's state, and nothing else that may be in the folder."""
+        for name in OURS:
+            (self.root / name).unlink(missing_ok=True)
+        for name in OUR_FOLDERS:
+            shutil.rmtree(self.root / name, ignore_errors=True)
+
+
+def _take(held: IO[str]) -> None:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AlreadyRunning from error
