@@ -15,6 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+
+from reconciler.compose import compose
+from reconciler.load import load_environment, load_project, survey
+from reconciler.manifest import Context
+from reconciler.validate import validate
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 CASES = ("churn", "diabetes", "heart", "wine")
@@ -202,3 +208,50 @@ def test_a_custom_model_is_served_by_the_packages_that_trained_it(case: str) -> 
     pins = dict(package.split("==") for package in conda["dependencies"][-1]["pip"])
     assert pins == {package: version(package) for package in pins}
     assert {"azureml-inference-server-http", "joblib", "pandas", "scikit-learn"} == set(pins)
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "test", "prod"])
+def test_the_example_is_valid_in_every_environment(environment: str, models: Path, tmp_path: Path) -> None:
+    """Only local needs the trained models: the others name what lies in their workspaces."""
+    root = tmp_path / "manifests"
+    shutil.copytree(MANIFESTS, root, ignore=shutil.ignore_patterns("models"))
+    if environment == "local":
+        shutil.copytree(models, root / "models")
+    project, wrong = load_project(root)
+    assert wrong == ()
+    assert project is not None
+    assert set(project.environments) == {"local", "dev", "test", "prod"}
+    loaded = load_environment(root, project, environment)
+    documents, misfits = compose(loaded.base, loaded.overlays, defaults=loaded.defaults, variables=loaded.variables)
+    declared = project.environments[environment]
+    context = Context(environment, declared.network, declared.container_registry)
+    validated = validate(documents, context, survey(documents, root, digests=False))
+    assert (*loaded.findings, *misfits, *validated.findings) == ()
+    kinds = [manifest.kind for manifest in validated.manifests]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "deployment": 4,
+        "endpoint": 4,
+        "environment": 2,
+        "model": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "gitops.yaml",
+        *sorted(
+            path.relative_to(MANIFESTS).as_posix()
+            for folder in ("base", "overlays")
+            for path in (MANIFESTS / folder).rglob("*.yml")
+            if path.name != "conda.yml"
+        ),
+    ],
+)
+def test_an_editor_finds_nothing_wrong(file: str) -> None:
+    """The first line of each file leads an editor to a schema, and every document of the file fits it."""
+    path = MANIFESTS / file
+    first = path.read_text().splitlines()[0]
+    schema = json.loads((path.parent / first.removeprefix("# yaml-language-server: $schema=")).read_text())
+    for document in yaml.safe_load_all(path.read_text()):
+        assert [error.message for error in Draft202012Validator(schema).iter_errors(document)] == []
