@@ -111,7 +111,13 @@ def _path(subject: Subject, pointer: Pointer, kinds: tuple[str, ...], scope: Sco
     if local is None:
         return
     if local.kind == "outside":
-        yield _escape(subject, pointer, text, "move it into the project and name it relative to this manifest")
+        # A folder that only holds a link to the outside names that link.
+        yield _escape(
+            subject,
+            pointer,
+            f"the link {local.files[0]}" if local.files else text,
+            "move it into the project and name it relative to this manifest",
+        )
     elif local.kind == "missing":
         yield subject.finding(
             RULE,

@@ -63,7 +63,7 @@ def model_packages(model: Part, scope: Scope) -> Packages | None:
     folder = model_folder(model, scope)
     if folder is None or not folder.texts:
         return None
-    found = [packages_in(text) for path, text in folder.texts.items() if path.endswith(("conda.yaml", "conda.yml"))]
+    found = [packages_in(text) for path, text in folder.texts.items() if path in ("conda.yaml", "conda.yml")]
     found += [requirements_in(text) for path, text in folder.texts.items() if path == "requirements.txt"]
     versions: dict[str, str | None] = {}
     for packages in found:

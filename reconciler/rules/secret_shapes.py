@@ -12,7 +12,7 @@ from functools import lru_cache
 _SHAPES = {
     "private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END|[\s\S]*)",
     "storage or service bus key": r"(?i:(?:Account|SharedAccess|Access)Key)=(?P<k1>[A-Za-z0-9+/]{20,}={0,2})",
-    "storage account key": r"(?<![A-Za-z0-9+/])(?P<k2>[A-Za-z0-9+/]{86}==)",
+    "storage account key": r"(?<![A-Za-z0-9+])(?P<k2>[A-Za-z0-9+/]{86}==)",
     "SAS signature": r"[?&;](?i:sig)=(?P<k3>[A-Za-z0-9%+/]{16,}(?:=|%3[Dd])*)",
     "connection string password": r"(?i:\b(?:password|pwd)\s*=\s*)(?P<k4>[^;\s$<{][^;\s]{3,})",
     "JSON web token": r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{4,}\.?[A-Za-z0-9_-]*",

@@ -1,0 +1,126 @@
+"""What validate makes of schema errors and policy together: one fault told once, in order, without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.domain import LocalPath, Position, Severity
+from reconciler.manifest import Context
+from reconciler.validate import Validated, validate
+from reconciler.yaml_reader import parse
+from schemas.endpoint import ManagedOnlineEndpoint
+
+MANAGED = Context(environment="test", network="managed_vnet")
+
+
+def validated(text: str, context: Context = MANAGED, survey: dict[str, LocalPath] | None = None) -> Validated:
+    documents, unreadable = parse(text.encode(), "a.yml")
+    assert unreadable == ()
+    return validate(documents, context, survey or {})
+
+
+def rules_at(result: Validated) -> list[tuple[str, str]]:
+    return [(finding.rule, finding.path) for finding in result.findings]
+
+
+def test_a_valid_manifest_becomes_its_typed_model() -> None:
+    result = validated("kind: endpoint\nname: churn\npublic_network_access: disabled\n")
+    assert result.findings == ()
+    (manifest,) = result.manifests
+    assert manifest.kind == "endpoint"
+    assert isinstance(manifest.spec, ManagedOnlineEndpoint)
+    assert manifest.document.data["name"] == "churn"
+
+
+def test_a_manifest_with_a_wrong_shape_is_left_out_and_the_policy_still_speaks() -> None:
+    result = validated("kind: endpoint\nname: churn\nauth_mod: key\n")
+    assert result.manifests == ()
+    assert rules_at(result) == [("private-inbound", "public_network_access"), ("unknown-field", "auth_mod")]
+
+
+def test_a_manifest_that_only_breaks_policy_is_still_handed_on() -> None:
+    result = validated("kind: endpoint\nname: churn\n")
+    assert [manifest.kind for manifest in result.manifests] == ["endpoint"]
+    assert rules_at(result) == [("private-inbound", "public_network_access")]
+
+
+@pytest.mark.parametrize("value", ["maybe", "5", "[enabled]", "{a: b}", "~"])
+def test_policy_and_schema_do_not_tell_the_same_fault_twice(value: str) -> None:
+    result = validated(f"kind: endpoint\nname: churn\npublic_network_access: {value}\n")
+    assert rules_at(result) == [("private-inbound", "public_network_access")]
+
+
+def test_a_warning_does_not_silence_an_error_at_the_same_place() -> None:
+    result = validated("kind: endpoint\nname: my_svc-3fa2b\npublic_network_access: disabled\n")
+    assert [(finding.rule, finding.severity) for finding in result.findings] == [
+        ("name", Severity.ERROR),
+        ("name", Severity.WARNING),
+    ]
+
+
+def test_all_faults_of_all_documents_come_at_once_and_in_the_order_of_the_file() -> None:
+    result = validated(
+        "kind: deployment\nname: blue\nendpoint_name: churn\nmodel: azureml:m@latest\ninstance_count: 0\n"
+        "---\nkind: endpoint\nname: churn\npublic_network_access: enabled\nscore: 1\n"
+    )
+    assert [(finding.position.line, finding.rule) for finding in result.findings] == [
+        (1, "wrong-type"),
+        (4, "mutable-reference"),
+        (5, "wrong-type"),
+        (7, "traffic"),
+        (9, "private-inbound"),
+        (10, "unknown-field"),
+    ]
+
+
+def test_the_order_of_the_documents_does_not_matter() -> None:
+    documents, _ = parse(b"kind: model\nname: b\n---\nkind: model\nname: a\n---\nkind: endpoint\nname: x_y\n", "a.yml")
+    forwards, backwards = (validate(order, MANAGED, {}) for order in (documents, documents[::-1]))
+    assert forwards == backwards
+
+
+def test_a_position_is_the_overlay_s_when_the_overlay_wrote_the_value() -> None:
+    (document,), _ = parse(b"kind: endpoint\nname: churn\npublic_network_access: enabled\n", "base.yml")
+    overlaid = Position("overlays/prod/churn.yml", 7, 3)
+    origin = {**document.origin, ("public_network_access",): overlaid}
+    (finding,) = validate([type(document)(document.data, origin)], MANAGED, {}).findings
+    assert finding.position == overlaid
+
+
+def test_a_secret_is_never_repeated_wherever_else_its_text_turns_up() -> None:
+    secret = "ghp_" + "aB3" * 12
+    result = validated(
+        f"kind: endpoint\nname: {secret}\npublic_network_access: disabled\n---\n"
+        f"kind: deployment\nname: blue\nendpoint_name: {secret}x\ninstance_type: Standard_DS3_v2\n"
+        "model: azureml:m:1\nenvironment: azureml:e:1\n"
+    )
+    assert "literal-secret" in {finding.rule for finding in result.findings}
+    assert secret.lower() not in repr(result.findings).lower()
+
+
+def test_a_secret_in_a_conda_file_is_found_at_its_line_in_that_file() -> None:
+    conda = "dependencies:\n  - pip:\n      - --index-url=https://me:pa55word@feeds.example.com/simple\n"
+    survey = {"conda.yml": LocalPath("conda.yml", "file", ("conda.yml",), len(conda), {"conda.yml": conda})}
+    result = validated("kind: environment\nname: e\nimage: acme.azurecr.io/e:1\nconda_file: conda.yml\n", survey=survey)
+    (finding,) = result.findings
+    assert (finding.rule, finding.position) == ("literal-secret", Position("conda.yml", 3, 29))
+    assert finding.found == "address with credentials, 11 characters"
+
+
+def test_a_path_that_the_survey_lacks_is_not_judged_unless_it_plainly_leaves_the_project() -> None:
+    model = "kind: model\nname: m\npath: {}\n"
+    assert rules_at(validated(model.format("models/m"))) == []
+    assert rules_at(validated(model.format("../m"))) == [("path-escape", "path")]
+    assert rules_at(validated(model.format("/m"))) == [("path-escape", "path")]
+
+
+def test_a_very_long_value_is_cut() -> None:
+    result = validated(f"kind: endpoint\nname: {'n' * 5000}\npublic_network_access: disabled\n")
+    assert all(len(finding.found or "") <= 240 for finding in result.findings)
+
+
+def test_the_worked_example_of_a_kind_that_is_not_managed_names_the_kind() -> None:
+    (finding,) = validated("$schema: https://x/batchDeployment.schema.json\nname: b\n").findings
+    assert finding.rule == "unsupported-kind"
+    assert "batch deployment" in finding.message
+    assert finding.path == "$schema"
