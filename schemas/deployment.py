@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic import Strict as StrictMode
 from pydantic_core import PydanticCustomError
 
@@ -13,7 +13,7 @@ from schemas.endpoint import Access  # noqa: TC001 Pydantic reads it at run time
 from schemas.environment import InlineEnvironment
 from schemas.errors import INLINE, REFERENCE, inline_or_reference
 from schemas.model import InlineModel
-from schemas.scalars import ServingName, Switch, Text, Texts, Version, spelled
+from schemas.scalars import ServingName, Switch, Text, Texts, Version, not_empty, spelled
 from schemas.strict import Strict
 
 ModelSource = Annotated[
@@ -54,7 +54,7 @@ class ScaleSettings(Strict):
 
 
 class RequestSettings(Strict):
-    """How long and how many requests may wait."""
+    """Limits of a single request, and of how many there may be."""
 
     request_timeout_ms: int = Field(
         default=5000,
@@ -115,7 +115,9 @@ class RequestLogging(Strict):
 class DataCollector(Strict):
     """What is kept of requests and answers, for monitoring."""
 
-    collections: dict[str, Collection] = Field(min_length=1, description="The streams to collect, by name.")
+    collections: Annotated[dict[str, Collection], AfterValidator(not_empty)] = Field(
+        description="The streams to collect, by name."
+    )
     rolling_rate: Annotated[Literal["minute", "hour", "day"], BeforeValidator(spelled("minute", "hour", "day"))] = (
         Field(default="hour", description="How much time one file of collected data covers.")
     )

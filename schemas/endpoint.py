@@ -90,9 +90,9 @@ class ManagedOnlineEndpoint(Written):
     )
     auth_mode: AuthMode = Field(default="key", description="How callers prove who they are.")
     location: str | None = Field(default=None, description="Azure region; left out, the region of the workspace.")
-    identity: Identity = Field(
-        default=Identity.model_construct(type="system_assigned"),
-        description="Identity that the deployments run as; cannot change once the endpoint exists.",
+    identity: Identity | None = Field(
+        default=None,
+        description="Identity that the deployments run as, which cannot change later; left out, a system-assigned one.",
     )
     traffic: Annotated[dict[str, Percent], AfterValidator(_traffic)] = Field(
         default={}, description="Deployment names and the percentage of requests each gets; 0 or 100 in all."

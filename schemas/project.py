@@ -9,7 +9,7 @@ from pydantic import Strict as StrictMode
 from pydantic_core import PydanticCustomError
 
 from schemas.errors import AZURE, EMULATOR
-from schemas.scalars import Text
+from schemas.scalars import Text, not_empty
 from schemas.strict import Strict
 
 
@@ -100,8 +100,8 @@ class Project(Strict):
     """The project file."""
 
     project: ProjectName = Field(description="Name of the project; owned resources are tagged with it.")
-    manifests: Annotated[tuple[LocalFolder, ...], StrictMode(False)] = Field(
-        default=("base",), min_length=1, description="Folders or files that every environment reads."
+    manifests: Annotated[tuple[LocalFolder, ...], StrictMode(False), AfterValidator(not_empty)] = Field(
+        default=("base",), description="Folders or files that every environment reads."
     )
     overlays: LocalFolder = Field(
         default="overlays", description="Folder with one folder of merge patches for each environment."
@@ -112,10 +112,10 @@ class Project(Strict):
     variables: dict[VariableName, Variable] = Field(
         default={}, description="Variables that manifests may use as `${{ var.<name> }}`."
     )
-    limits: Limits = Field(default=Limits(), description="How much one sync may do.")
+    limits: Limits = Field(default=Limits(), description="How much one sync may delete, and do at once.")
     prune: bool = Field(default=False, description="Whether owned resources that left Git are deleted.")
-    environments: dict[EnvironmentName, ProjectEnvironment] = Field(
-        min_length=1, description="The environments, by name."
+    environments: Annotated[dict[EnvironmentName, ProjectEnvironment], AfterValidator(not_empty)] = Field(
+        description="The environments, by name."
     )
 
     def limits_of(self, environment: str) -> Limits:

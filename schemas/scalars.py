@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 # azure-ai-ml 1.35.2, constants/_endpoint.py::EndpointConfigurations. Stricter than the ARM path pattern; the
 # service applies the strict one (learn.microsoft.com/azure/machine-learning/how-to-manage-quotas).
@@ -72,6 +72,13 @@ def spelled(*canonical: str) -> Callable[[object], object]:
         return spellings.get(_folded(value), value) if isinstance(value, str) else value
 
     return fold
+
+
+def not_empty(value: Collection[str]) -> Collection[str]:
+    """Refuse an empty collection, once its members are fine (``min_length`` counts only those that are)."""
+    if not value:
+        raise PydanticCustomError("nothing", "must have at least one entry")
+    return value
 
 
 def _switch(value: object) -> object:
