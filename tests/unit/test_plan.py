@@ -1,0 +1,360 @@
+"""What a plan does about desired and live: one behaviour a test."""
+
+import json
+
+import pytest
+from builders import (
+    ALL,
+    DEPLOYMENT,
+    EMPTY,
+    ENDPOINT,
+    ENVIRONMENT,
+    INTENT,
+    MODEL,
+    changed,
+    live_of,
+    planned,
+    resources,
+    without,
+)
+
+from reconciler.domain import Ref, Result, Verb
+from reconciler.ownership import OWNER, REVISION, SPEC, TAGS
+
+ENDPOINT_REF = Ref("endpoint", "churn")
+BLUE = Ref("deployment", "churn", "blue")
+TRAFFIC = Ref("traffic", "churn")
+
+
+def verbs(plan):
+    return [(str(action.verb), str(action.ref)) for action in plan.actions]
+
+
+def only(plan):
+    assert len(plan.actions) == 1, verbs(plan)
+    return plan.actions[0]
+
+
+def test_everything_is_created_in_an_order_that_works():
+    plan = planned(resources(*ALL), EMPTY)
+    assert verbs(plan) == [
+        ("create", "code/shop:cccccccccccccccc"),
+        ("create", "model/churn:1"),
+        ("create", "environment/sklearn:5"),
+        ("create", "endpoint/churn"),
+        ("create", "deployment/churn/blue"),
+        ("update", "traffic/churn"),
+    ]
+
+
+def test_nothing_is_done_when_live_says_what_the_manifests_say():
+    wanted = resources(*ALL)
+    plan = planned(wanted, live_of(wanted))
+    assert plan.actions == ()
+    assert len(plan.unchanged) == 6
+    assert plan.drift == plan.refusals == plan.warnings == ()
+
+
+def test_the_new_endpoint_is_created_without_traffic_and_gets_it_last():
+    plan = planned(resources(*ALL), EMPTY)
+    bodies = {str(action.ref): action.body for action in plan.actions}
+    assert "traffic" not in bodies["endpoint/churn"]["properties"]
+    assert bodies["traffic/churn"]["properties"]["traffic"] == {"blue": 100}
+    assert bodies["traffic/churn"]["properties"]["publicNetworkAccess"] == "Disabled"
+
+
+def test_ownership_travels_in_the_create_body():
+    tags = planned(resources(*ALL), EMPTY).actions[3].body["tags"]
+    assert tags[OWNER] == "shop/test"
+    assert tags[REVISION] == "abc123"
+    assert tags[TAGS] == "team"
+    assert tags["team"] == "risk"
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "path", "before", "after"),
+    [
+        ("endpoint", "auth_mode: key", "auth_mode: aad_token", "properties.authMode", "Key", "AADToken"),
+        ("endpoint", "team: risk", "team: sales", "tags.team", "risk", "sales"),
+        ("deployment", "MODE: fast", "MODE: slow", "properties.environmentVariables.MODE", "fast", "slow"),
+        ("deployment", "endpoint_name: churn", "endpoint_name: churn\ninstance_count: 3", "sku.capacity", 1, 3),
+        (
+            "deployment",
+            "endpoint_name: churn",
+            "endpoint_name: churn\nrequest_settings: {request_timeout_ms: 90000}",
+            "properties.requestSettings.requestTimeout",
+            "PT5S",
+            "PT1M30S",
+        ),
+    ],
+)
+def test_an_edited_line_is_exactly_that_line_in_the_plan(kind, old, new, path, before, after):
+    live = live_of(resources(*ALL))
+    texts = [text.replace(old, new) for text in ALL]
+    action = only(planned(resources(*texts), live))
+    assert action.verb is Verb.UPDATE
+    assert action.ref.kind == kind
+    assert action.reason == "changed in Git"
+    assert [(c.path, c.before, c.after) for c in action.changes] == [(path, before, after)]
+
+
+def test_a_removed_line_goes_back_to_the_documented_default():
+    patched = DEPLOYMENT + "liveness_probe: {period: 30}\n"
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, patched))
+    action = only(planned(resources(*ALL), live))
+    (change,) = action.changes
+    assert (change.path, change.before, change.after) == ("properties.livenessProbe.period", "PT30S", "PT10S")
+    assert change.reason == "documented default"
+
+
+def test_a_removed_tag_is_removed_and_a_foreign_tag_stays():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"tags.costCentre": "42"})
+    bare = ENDPOINT.replace("tags: {team: risk}", "")
+    action = only(planned(resources(MODEL, ENVIRONMENT, bare, DEPLOYMENT), live))
+    assert [(c.path, c.after) for c in action.changes] == [("tags.team", None)]
+    assert action.method == "PUT"
+    assert action.body["tags"]["costCentre"] == "42"
+    assert "team" not in action.body["tags"]
+
+
+def test_tags_and_instance_count_go_by_patch_which_redeploys_nothing():
+    live = live_of(resources(*ALL))
+    scaled = DEPLOYMENT + "instance_count: 4\n"
+    action = only(planned(resources(MODEL, ENVIRONMENT, ENDPOINT, scaled), live))
+    assert action.method == "PATCH"
+    assert set(action.body) == {"tags", "sku"}
+    assert action.body["sku"]["capacity"] == 4
+
+
+def test_an_endpoint_put_carries_live_traffic_and_unknown_fields():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"properties.futureField": {"x": 1}})
+    texts = [text.replace("auth_mode: key", "auth_mode: aad_token") for text in ALL]
+    body = only(planned(resources(*texts), live)).body
+    assert body["properties"]["traffic"] == {"blue": 100}
+    assert body["properties"]["futureField"] == {"x": 1}
+    assert body["properties"]["publicNetworkAccess"] == "Disabled"
+    assert "principalId" not in body["identity"]
+    assert "scoringUri" not in body["properties"]
+    assert "azureml.onlineendpointid" not in body["properties"]["properties"]
+
+
+def test_a_manifest_without_traffic_leaves_live_traffic_alone():
+    live = live_of(resources(*ALL))
+    silent = ENDPOINT.replace("traffic: {blue: 100}", "")
+    assert planned(resources(MODEL, ENVIRONMENT, silent, DEPLOYMENT), live).actions == ()
+
+
+def test_zero_weights_and_letter_case_are_no_difference():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"properties.traffic": {"Blue": 100, "green": 0}})
+    assert planned(resources(*ALL), live).actions == ()
+
+
+def test_azures_spelling_is_no_difference():
+    live = live_of(resources(*ALL))
+    live = changed(
+        live,
+        BLUE,
+        **{
+            "properties.instanceType": "STANDARD_DS3_V2",
+            "properties.livenessProbe.period": "PT0M10S",
+            "properties.model": "azureml://locations/westeurope/workspaces/abc/models/churn/versions/1",
+            "location": "West Europe",
+        },
+    )
+    assert planned(resources(*ALL), live).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "field"),
+    [
+        ("endpoint", "auth_mode: key", "identity: {type: user_assigned, user_assigned_identities: [{resource_id: /a}]}",
+         "identity.type"),
+        ("deployment", "Standard_DS3_v2", "Standard_F4s_v2", "properties.instanceType"),
+    ],
+)  # fmt: skip
+def test_an_immutable_change_is_refused_with_the_fix(kind, old, new, field):
+    live = live_of(resources(*ALL))
+    plan = planned(resources(*[text.replace(old, new) for text in ALL]), live)
+    refusal = next(r for r in plan.refusals if r.field == field)
+    assert refusal.rule == "immutable"
+    assert refusal.position.line > 1
+    assert "new name" in refusal.hint
+    assert not [a for a in plan.actions if a.ref.kind == kind]
+
+
+def test_an_endpoint_property_may_be_added_but_not_altered():
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT + "properties: {a: x}\n", DEPLOYMENT))
+    added = resources(MODEL, ENVIRONMENT, ENDPOINT + "properties: {a: x, b: y}\n", DEPLOYMENT)
+    assert [c.path for c in only(planned(added, live)).changes] == ["properties.properties.b"]
+    altered = resources(MODEL, ENVIRONMENT, ENDPOINT + "properties: {a: z}\n", DEPLOYMENT)
+    assert [r.field for r in planned(altered, live).refusals] == ["properties.properties.a"]
+
+
+def test_other_bytes_under_an_existing_version_are_refused():
+    live = live_of(resources(*ALL))
+    other = {**__import__("builders").SURVEY}
+    other["model"] = type(other["model"])("model", "folder", ("m.pkl",), 3, digest="b" * 64)
+    plan = planned(resources(*ALL, survey=other), live)
+    assert [(r.rule, r.resource) for r in plan.refusals] == [("immutable", "model/churn:1")]
+    assert "version" in plan.refusals[0].hint
+
+
+def test_without_a_version_new_bytes_are_a_new_version():
+    unversioned = MODEL.replace("version: 1", "")
+    deployment = DEPLOYMENT.replace("azureml:churn:1", "azureml:churn")
+    live = live_of(resources(unversioned, ENVIRONMENT, ENDPOINT, deployment))
+    other = {**__import__("builders").SURVEY}
+    other["model"] = type(other["model"])("model", "folder", ("m.pkl",), 3, digest="b" * 64)
+    plan = planned(resources(unversioned, ENVIRONMENT, ENDPOINT, deployment, survey=other), live)
+    assert verbs(plan) == [
+        ("create", "model/churn:bbbbbbbbbbbbbbbb"),
+        ("update", "deployment/churn/blue"),
+        ("delete", "model/churn:aaaaaaaaaaaaaaaa"),
+    ]
+
+
+def test_changed_code_is_a_new_code_version_and_a_change_of_the_deployment():
+    live = live_of(resources(*ALL))
+    other = {**__import__("builders").SURVEY}
+    other["src"] = type(other["src"])("src", "folder", ("score.py",), 3, digest="d" * 64)
+    plan = planned(resources(*ALL, survey=other), live)
+    assert verbs(plan) == [("create", "code/shop:dddddddddddddddd"), ("update", "deployment/churn/blue")]
+    assert [c.path for c in plan.actions[1].changes] == ["properties.codeConfiguration.codeId"]
+
+
+def test_drift_is_told_apart_from_a_new_revision():
+    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.environmentVariables.MODE": "hacked"})
+    plan = planned(resources(*ALL), live)
+    assert only(plan).reason == "changed outside Git"
+    assert [(d.ref, d.healed) for d in plan.drift] == [(BLUE, True)]
+    assert [c.reason for c in plan.drift[0].changes] == ["drift"]
+
+
+def test_drift_report_reports_and_does_not_touch():
+    texts = (MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT + "gitops: {drift: report}\n")
+    live = changed(live_of(resources(*texts)), BLUE, **{"properties.environmentVariables.MODE": "hacked"})
+    plan = planned(resources(*texts), live)
+    assert plan.actions == ()
+    assert [(d.ref, d.healed) for d in plan.drift] == [(BLUE, False)]
+
+
+def test_traffic_drift_is_healed():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"properties.traffic": {}})
+    action = only(planned(resources(*ALL), live))
+    assert (action.ref, action.reason) == (TRAFFIC, "changed outside Git")
+
+
+def test_reported_endpoint_drift_is_not_healed_by_a_traffic_write():
+    reported = ENDPOINT + "gitops: {drift: report}\n"
+    texts = (MODEL, ENVIRONMENT, reported, DEPLOYMENT)
+    live = changed(live_of(resources(*texts)), ENDPOINT_REF, **{"properties.authMode": "AADToken"})
+    moved = reported.replace("{blue: 100}", "{}")
+    action = only(planned(resources(MODEL, ENVIRONMENT, moved, DEPLOYMENT), live))
+    assert action.ref == TRAFFIC
+    assert action.body["properties"]["authMode"] == "AADToken"
+
+
+def test_an_ignored_path_is_neither_compared_nor_sent():
+    texts = (MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT + "gitops: {ignore: [sku.capacity]}\n")
+    live = changed(live_of(resources(*texts)), BLUE, **{"sku.capacity": 9})
+    assert planned(resources(*texts), live).actions == ()
+    slower = [text.replace("MODE: fast", "MODE: slow") for text in texts]
+    assert only(planned(resources(*slower), live)).body["sku"]["capacity"] == 9
+
+
+def test_what_nobody_owns_is_refused_and_adopted_on_request():
+    live = live_of(resources(*ALL))
+    live = changed(live, ENDPOINT_REF, tags={"team": "risk"})
+    plan = planned(resources(*ALL), live)
+    assert [(r.rule, r.resource) for r in plan.refusals] == [("not-owned", "endpoint/churn")]
+    adopting = ENDPOINT + "gitops: {adopt: true}\n"
+    action = only(planned(resources(MODEL, ENVIRONMENT, adopting, DEPLOYMENT), live))
+    assert (action.verb, action.method, action.changes) == (Verb.ADOPT, "PATCH", ())
+    assert action.body["tags"][OWNER] == "shop/test"
+
+
+def test_what_another_project_owns_is_never_taken():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{f"tags.{OWNER}": "other/prod"})
+    adopting = ENDPOINT + "gitops: {adopt: true}\n"
+    plan = planned(resources(MODEL, ENVIRONMENT, adopting, DEPLOYMENT), live)
+    assert "other/prod" in plan.refusals[0].message
+    assert plan.actions == ()
+
+
+def test_a_foreign_model_version_with_the_same_content_is_used_as_it_is():
+    live = changed(live_of(resources(*ALL)), Ref("model", "churn", "1"), **{"properties.tags": {}})
+    assert planned(resources(*ALL), live).actions == ()
+
+
+def test_a_failed_deployment_is_put_again():
+    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.provisioningState": "Failed"})
+    action = only(planned(resources(*ALL), live))
+    assert (action.verb, action.method) == (Verb.UPDATE, "PUT")
+    assert "Failed" in action.reason
+
+
+def test_a_failed_deployment_without_traffic_is_replaced_for_an_immutable_change():
+    live = live_of(resources(*ALL))
+    live = changed(live, BLUE, **{"properties.provisioningState": "Failed"})
+    bigger = [text.replace("Standard_DS3_v2", "Standard_F4s_v2") for text in ALL]
+    assert planned(resources(*bigger), live).refusals  # It has 100 % of the traffic.
+    live = changed(live, ENDPOINT_REF, **{"properties.traffic": {}})
+    plan = planned(resources(*bigger), live)
+    assert verbs(plan) == [("replace", "deployment/churn/blue"), ("update", "traffic/churn")]
+
+
+def test_what_is_being_deleted_is_created_anew():
+    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.provisioningState": "Deleting"})
+    action = next(a for a in planned(resources(*ALL), live).actions if a.ref == BLUE)
+    assert action.verb is Verb.CREATE
+    assert "being deleted" in action.reason
+
+
+def test_a_reference_that_nobody_has_is_refused():
+    plan = planned(resources(ENVIRONMENT, ENDPOINT, DEPLOYMENT), EMPTY)
+    assert [(r.rule, r.resource) for r in plan.refusals] == [("unresolved-reference", "deployment/churn/blue")]
+    live = live_of(resources(*ALL))
+    assert planned(resources(ENVIRONMENT, ENDPOINT, DEPLOYMENT), live).refusals == ()
+
+
+def test_protect_reaches_the_live_tags():
+    live = live_of(resources(*ALL))
+    guarded = ENDPOINT + "gitops: {protect: true}\n"
+    action = only(planned(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT), live))
+    assert action.body["tags"]["aml-gitops-protect"] == "true"
+    again = live_of(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT))
+    assert planned(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT), again).actions == ()
+    assert only(planned(resources(*ALL), again)).method == "PUT"
+
+
+def test_the_traffic_mark_survives_an_endpoint_update():
+    live = live_of(resources(*ALL))
+    texts = [text.replace("auth_mode: key", "auth_mode: aad_token") for text in ALL]
+    body = only(planned(resources(*texts), live)).body
+    assert body["tags"]["aml-gitops-traffic"] == live.resources[ENDPOINT_REF]["tags"]["aml-gitops-traffic"]
+    assert body["tags"][SPEC] != live.resources[ENDPOINT_REF]["tags"][SPEC]
+
+
+def test_plans_do_not_depend_on_the_order_of_input():
+    wanted = resources(*ALL)
+    live = without(live_of(wanted), BLUE)
+    shuffled = type(live)(live.workspace, dict(reversed(live.resources.items())))
+    first, second = planned(wanted, live), planned(tuple(reversed(wanted)), shuffled)
+    assert first == second
+    assert json.dumps(first.digest) == json.dumps(second.digest)
+
+
+def test_the_digest_moves_with_live_desired_and_revision():
+    wanted = resources(*ALL)
+    live = live_of(wanted)
+    digests = {
+        planned(wanted, live).digest,
+        planned(wanted, changed(live, ENDPOINT_REF, **{"tags.x": "y"})).digest,
+        planned(wanted, live, type(INTENT)("shop", "test", "other", "managed_vnet", prune=True)).digest,
+        planned(resources(MODEL, ENVIRONMENT, ENDPOINT.replace("risk", "sales"), DEPLOYMENT), live).digest,
+    }
+    assert len(digests) == 4
+
+
+def test_results_are_past_tense():
+    assert {result.value for result in Result} >= {"created", "updated", "replaced", "deleted", "adopted"}
