@@ -43,8 +43,9 @@ async def running(
 ) -> AsyncIterator[tuple[AzureML, Connection]]:
     """Serve ``folder`` on loopback until the block ends. Port 0 takes the last run's port, else a free one.
 
-    ``folder`` is absolute. ``make_dataplane`` gets the folder that belongs to the data plane; ``settings.folder`` and ``settings.url`` are
-    replaced by what is true. Raises AlreadyRunning, or OSError when a port that was asked for is taken.
+    ``folder`` is absolute. ``make_dataplane`` gets the folder that belongs to the data plane. ``settings.folder``
+    and ``settings.url`` are replaced by what is true. Raises AlreadyRunning, or OSError when a port that was asked
+    for is taken.
     """
     place = Folder(folder)
     async with contextlib.AsyncExitStack() as stack:

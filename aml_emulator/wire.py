@@ -105,6 +105,12 @@ def empty(status: int, headers: Mapping[str, str] | None = None) -> Response:
     return Response(status, dict(headers or {}))
 
 
+def strings(mapping: Mapping[str, Any] | None) -> dict[str, str]:
+    """Tags or properties as the service keeps them: values are strings (azure-ai-ml sends a number for hash_version)."""
+    pairs = (mapping or {}).items()
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in pairs if value is not None}
+
+
 def timestamp(moment: datetime | None = None) -> str:
     """Now (or ``moment``) as the service writes it: fraction without trailing zeros, ``+00:00``."""
     moment = moment or datetime.now(UTC)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aml_emulator.arm.endpoint_rules import LEGAL_NAME, properties_kept, user_properties
 from aml_emulator.errors import Refused, bad_request, validation_failed
+from aml_emulator.wire import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +65,7 @@ def wanted_body(sent: Body) -> Body:
         "properties": user_properties(asked.get("properties")),
         "codeConfiguration": _code(asked.get("codeConfiguration")),
         "environmentId": asked.get("environmentId"),
-        "environmentVariables": {k: str(v) for k, v in (asked.get("environmentVariables") or {}).items()},
+        "environmentVariables": strings(asked.get("environmentVariables")),
         "scaleSettings": asked.get("scaleSettings") or {"scaleType": "Default"},
         "requestSettings": _over(REQUEST, asked.get("requestSettings")),
         "modelMountPath": asked.get("modelMountPath"),
@@ -84,7 +85,7 @@ def wanted_body(sent: Body) -> Body:
     }
     return {
         "properties": properties,
-        "tags": sent.get("tags") or {},
+        "tags": strings(sent.get("tags")),
         "location": sent.get("location"),
         "sku": {"name": sku.get("name") or "Default", "tier": "Standard", "capacity": sku.get("capacity", 1)},
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aml_emulator.errors import Refused, validation_failed
+from aml_emulator.wire import strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ def wanted_body(sent: Body) -> Body:
             "traffic": properties.get("traffic") or {},
             "mirrorTraffic": properties.get("mirrorTraffic") or {},
         },
-        "tags": sent.get("tags") or {},
+        "tags": strings(sent.get("tags")),
         "location": sent.get("location"),
         "identity": sent.get("identity") or {},
     }
@@ -78,7 +79,7 @@ def positive(weights: Mapping[str, Any]) -> dict[str, int]:
 
 def user_properties(properties: Mapping[str, Any] | None) -> dict[str, Any]:
     """The property bag without what the server adds to it and clients send back."""
-    return {key: value for key, value in (properties or {}).items() if key not in SERVER_PROPERTIES}
+    return {key: value for key, value in strings(properties).items() if key not in SERVER_PROPERTIES}
 
 
 def properties_kept(wanted: Body, live: Body | None) -> Refused | None:

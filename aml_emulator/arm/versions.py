@@ -15,7 +15,7 @@ from aml_emulator.arm.paths import WS
 from aml_emulator.call import Call
 from aml_emulator.errors import not_found
 from aml_emulator.store import Record
-from aml_emulator.wire import Body, Response, answer, empty, timestamp
+from aml_emulator.wire import Body, Response, answer, empty, strings, timestamp
 
 if TYPE_CHECKING:
     from aml_emulator.routing import Handler
@@ -138,8 +138,8 @@ def common_properties(wanted: Body) -> Body:
     """What every asset has; maps default to ``{}`` and not to null."""
     return {
         "description": wanted.get("description"),
-        "tags": wanted.get("tags") or {},
-        "properties": wanted.get("properties") or {},
+        "tags": strings(wanted.get("tags")),
+        "properties": strings(wanted.get("properties")),
         "isArchived": bool(wanted.get("isArchived")),
     }
 

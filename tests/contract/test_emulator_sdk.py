@@ -1,4 +1,4 @@
-"""Clients that we did not write, unmodified, against the emulator: azure-ai-ml and azure-mgmt-machinelearningservices."""
+"""Clients that we did not write, unmodified, against the emulator: azure-ai-ml and the generated management client."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ async def test_emulator_carries_azure_ai_ml_through_the_life_of_an_endpoint(tmp_
     seen = await run_client("emulator_sdk_flow.py", tmp_path)
     answer = {"deployment": "blue", "path": "/score", "asked": '{"data": [1, 2]}'}
     assert seen["workspace"] == ["Disabled", "AllowOnlyApprovedOutbound"]
-    assert seen["endpoint"] == ["Succeeded", "disabled", {"team": "risk"}]
+    assert seen["endpoint"] == ["Succeeded", "Disabled", {"team": "risk"}]
     assert seen["model"][:3] == ["churn", "1", ["python_function", "sklearn"]]
     assert seen["model again"] is True
     assert seen["environment"] == ["serving", "3"]
-    assert seen["deployment"] == ["Succeeded", "enabled"]
+    assert seen["deployment"] == ["Succeeded", "Enabled"]
     assert seen["traffic"] == {"blue": 100}
     assert seen["keys"] == [32, True]
     assert json.loads(seen["answer"]) == answer
@@ -78,3 +78,22 @@ async def test_emulator_carries_azure_ai_ml_through_the_life_of_an_endpoint(tmp_
     assert seen["failed"] == ["ResourceNotReady", "Failed"]
     assert seen["weighted delete"] == 400
     assert seen["gone"] == 404
+
+
+@pytest.mark.slow
+async def test_emulator_carries_the_generated_management_client_through_reads_and_operations(tmp_path):
+    seen = await run_client("emulator_mgmt_flow.py", tmp_path)
+    logs = seen.pop("logs")
+    assert "Users's init has completed successfully" in logs
+    assert seen == {
+        "workspace": ["Disabled", False],
+        "datastore": "AccountKey",
+        "endpoint": ["Succeeded", "Disabled"],
+        "deployment": ["Succeeded", "0:00:10"],
+        "skus": ["Default"],
+        "scaled": [3, {"scaled": "yes"}],
+        "rotated": [True, True],
+        "tags": {"owner": "git"},
+        "listed": [["heart"], ["blue"]],
+        "gone": [404, "NotFound"],
+    }
