@@ -71,9 +71,7 @@ def heart(folder: Path) -> None:
     sick = (risk + rng.logistic(0, 0.5, rows) > 0).astype("int64")
     # Written out, since an inferred signature warns about integer columns that may be missing one day.
     inputs = [ColSpec("double" if name == "oldpeak" else "long", name) for name in patients.columns]
-    _save_mlflow(
-        folder, _classifier(patients, sick), ModelSignature(Schema(inputs), Schema([ColSpec("long")]))
-    )
+    _save_mlflow(folder, _classifier(patients, sick), ModelSignature(Schema(inputs), Schema([ColSpec("long")])))
 
 
 def churn(folder: Path) -> None:

@@ -1,13 +1,16 @@
-"""The tables of docs/manifest-reference.md say what the models say: every field, its type, its default."""
+"""The tables of docs/manifest-reference.md say what the models say: every field, its type, its default.
+
+Run this file as a program to bring the tables up to date.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schemas.endpoint import Identity
 from schemas.kinds import MODELS
 from schemas.project import Project
 
@@ -16,8 +19,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "manifest-reference.md"
 
 def definitions() -> dict[str, dict[str, Any]]:
     """Every model that a person may write, by its name in the page."""
-    # The models are built on first use, and pydantic 2.12 cannot write a default of a model not yet built.
-    Identity.model_rebuild(force=True)
     found: dict[str, dict[str, Any]] = {}
     for model in (*MODELS.values(), Project):
         schema = model.model_json_schema()
@@ -70,10 +71,22 @@ def kind(field: dict[str, Any]) -> str:
     return word if low is None else f"{word} from {low}"
 
 
-@pytest.mark.parametrize(("name", "definition"), sorted(definitions().items()), ids=lambda value: str(value)[:30])
-def test_the_page_has_the_table_of_every_model(name: str, definition: dict[str, Any]) -> None:
-    expected = f"# {name}\n\n{definition['description']}\n\n{table(definition)}\n"
-    assert expected in PAGE.read_text(), f"docs/manifest-reference.md should read:\n#{expected}"
+def refreshed(page: str) -> str:
+    """The page with the description and table under each model's heading as the model has them."""
+    for name, definition in definitions().items():
+        text = f"\n### {name}\n\n{definition['description']}\n\n{table(definition)}\n"
+        page = re.sub(rf"\n### {name}\n.*?(?=\n#|\Z)", lambda _, text=text: text, page, flags=re.DOTALL)
+    return page
+
+
+@pytest.mark.parametrize("name", sorted(definitions()))
+def test_the_page_has_every_model_once(name: str) -> None:
+    assert PAGE.read_text().count(f"\n### {name}\n") == 1
+
+
+def test_the_tables_are_those_of_the_models() -> None:
+    page = PAGE.read_text()
+    assert refreshed(page).splitlines() == page.splitlines(), f"bring it up to date: python {__file__}"
 
 
 def test_the_page_links_only_to_what_it_has() -> None:
@@ -83,3 +96,7 @@ def test_the_page_links_only_to_what_it_has() -> None:
     }
     links = {part.split(")")[0] for part in page.split("](#")[1:]}
     assert links - headings == set()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(refreshed(PAGE.read_text()))
