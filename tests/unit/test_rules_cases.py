@@ -1,7 +1,7 @@
 """Each rule on manifests written for it: ``cases/rules/<rule>/<case>/`` holds manifest.yml and expected.yml.
 
 ``expected.yml`` names every finding of the manifest, not only those of the rule: a rule that speaks up where it
-should be silent fails a case too. ``found`` and ``required`` are compared where the case gives them.
+should be silent fails a case too. ``found``, ``required`` and ``hint`` are compared where the case gives them.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def brief(finding: Finding, wanted: Mapping[str, Any]) -> dict[str, Any]:
         told["found"] = finding.found
     if "required" in wanted:
         told["required"] = finding.required
+    if "hint" in wanted:
+        told["hint"] = finding.hint
     return told
 
 

@@ -74,9 +74,12 @@ def test_all_faults_of_all_documents_come_at_once_and_in_the_order_of_the_file()
 
 
 def test_the_order_of_the_documents_does_not_matter() -> None:
-    documents, _ = parse(b"kind: model\nname: b\n---\nkind: model\nname: a\n---\nkind: endpoint\nname: x_y\n", "a.yml")
+    model = "kind: model\nname: {}\npath: runs:/1/m\n"
+    text = "---\n".join([model.format("b"), model.format("a"), "kind: endpoint\nname: churn\n", "kind: x\n"])
+    documents, _ = parse(text.encode(), "a.yml")
     forwards, backwards = (validate(order, MANAGED, {}) for order in (documents, documents[::-1]))
     assert forwards == backwards
+    assert [manifest.document.data["name"] for manifest in forwards.manifests] == ["churn", "a", "b"]
 
 
 def test_a_position_is_the_overlay_s_when_the_overlay_wrote_the_value() -> None:
@@ -96,6 +99,16 @@ def test_a_secret_is_never_repeated_wherever_else_its_text_turns_up() -> None:
     )
     assert "literal-secret" in {finding.rule for finding in result.findings}
     assert secret.lower() not in repr(result.findings).lower()
+
+
+def test_a_secret_that_is_a_name_is_not_suggested_as_one() -> None:
+    secret = "ghp_" + "aB3" * 12
+    result = validated(
+        f"kind: endpoint\nname: {secret}\n---\n"
+        f"kind: deployment\nname: blue\nendpoint_name: {secret.replace('p_', 'q_')}\n"
+    )
+    (unresolved,) = [finding for finding in result.findings if finding.rule == "unresolved-reference"]
+    assert unresolved.hint == "did you mean (secret)?"
 
 
 def test_a_secret_in_a_conda_file_is_found_at_its_line_in_that_file() -> None:
