@@ -73,6 +73,15 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def contents(path: Path) -> tuple[tuple[str, Path], ...]:
+    """Return what an upload of a file or folder consists of: names (posix, relative to it) and where the bytes are."""
+    if path.is_file():
+        return ((path.name, path),)
+    return tuple(
+        (member.relative, member.place) for member in _members(path, ignore_file(path)) if member.place.is_file()
+    )
+
+
 def _read_into(digest: hashlib._Hash, path: Path) -> None:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

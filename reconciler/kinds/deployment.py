@@ -179,6 +179,8 @@ KIND = Kind(
         "identity",
         "sku.tier",
         "properties.provisioningState",
+        # Azure answers Enabled where the flag does not apply; it is sent when the manifest says it, never carried.
+        "properties.egressPublicNetworkAccess",
     ),
 )
 """``scale_settings`` of a managed deployment is ``default`` only; autoscale is Azure Monitor's (azure-ai-ml 1.35.2)."""

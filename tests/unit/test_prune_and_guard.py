@@ -203,3 +203,11 @@ def test_a_public_body_in_a_plan_is_refused_whoever_made_it():
     )
     refused = guard(replace(plan, actions=actions), wanted, EMPTY, INTENT)
     assert rules(refused) == [("private", "endpoint/churn")]
+
+
+def test_an_update_does_not_send_back_the_egress_flag_that_azure_answers():
+    wanted = resources(MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT.replace("MODE: fast", "MODE: slow"))
+    plan = guarded(wanted, live_of(resources(*ALL)))
+    assert verbs(plan) == [("update", "deployment/churn/blue")]
+    assert rules(plan) == []
+    assert "egressPublicNetworkAccess" not in plan.actions[0].body["properties"]
