@@ -21,6 +21,7 @@ from yaml.events import (
 
 from reconciler.domain import Document, Finding, Position
 from reconciler.naming import dotted
+from reconciler.yaml_faults import MAX_BYTES, Unreadable, decoded, not_text, not_yaml
 from reconciler.yaml_scalars import plain
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from reconciler.domain import Body, Pointer
 
-MAX_BYTES = 1024 * 1024
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_REPEATED", "parse"]
+
 MAX_DEPTH = 64
 MAX_REPEATED = 50_000
 
@@ -36,16 +38,6 @@ _CORE = "tag:yaml.org,2002:"
 _TAGS = {f"{_CORE}{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _MERGE = "<<"
 _NAMES: dict[type, str] = {int: "int", float: "float", bool: "bool", type(None): "null"}
-# What libyaml says, and what a person most likely did.
-_HINTS = {
-    "mapping values are not allowed": "put text that has a `: ` in it in quotes, or check the indentation",
-    "cannot start any token": "indent with spaces, and put text that begins with @, ` or % in quotes",
-    "did not find expected key": "check the indentation of this line and the one before it",
-    "could not find expected ':'": "a key needs a `:` and a space after it",
-    "did not find expected ',' or": "close the bracket, or put the value in quotes",
-    "found unexpected end of stream": "close the quote or the bracket that was opened",
-    "while scanning a quoted scalar": "close the quote that was opened here",
-}
 
 
 def parse(text: bytes, file: str) -> tuple[tuple[Document, ...], tuple[Finding, ...]]:
@@ -57,41 +49,14 @@ def parse(text: bytes, file: str) -> tuple[tuple[Document, ...], tuple[Finding, 
     findings: list[Finding] = []
     documents: list[Document] = []
     try:
-        for data, origin in _Reader(_decoded(text, file), file, findings).documents():
+        for data, origin in _Reader(decoded(text, file), file, findings).documents():
             if isinstance(data, dict):
                 documents.append(Document(data, origin))
             else:
                 findings.append(_not_a_mapping(data, origin[()]))
-    except _Unreadable as problem:
+    except Unreadable as problem:
         return (), (*findings, problem.finding)
     return tuple(documents), tuple(findings)
-
-
-class _Unreadable(Exception):
-    """Nothing of the file can be trusted."""
-
-    def __init__(self, position: Position, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.finding = Finding("yaml", position, message, hint=hint)
-
-
-def _decoded(text: bytes, file: str) -> str:
-    if len(text) > MAX_BYTES:
-        raise _Unreadable(
-            Position(file),
-            f"the file is larger than {MAX_BYTES // 1024**2} MiB",
-            "keep data out of manifest files",
-        )
-    try:
-        return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = text[: error.start]
-        column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
-        raise _Unreadable(
-            Position(file, before.count(b"\n") + 1, column),
-            f"byte 0x{text[error.start]:02x} is not UTF-8",
-            "save the file as UTF-8",
-        ) from error
 
 
 def _not_a_mapping(data: Any, position: Position) -> Finding:
@@ -126,7 +91,7 @@ class _Reader:
         self._repeated = 0
 
     def documents(self) -> Iterator[tuple[Any, dict[Pointer, Position]]]:
-        """Yield the data and the positions of each document that is not empty. Raises _Unreadable."""
+        """Yield the data and the positions of each document that is not empty. Raises Unreadable."""
         try:
             self._next = yaml.CBaseLoader(self._text).get_event
             while (event := self._next()) is not None:
@@ -135,10 +100,9 @@ class _Reader:
                     if data is not None:
                         yield data, origin
         except yaml.MarkedYAMLError as error:
-            raise self._syntax(error) from error
+            raise not_yaml(error, self._file) from error
         except yaml.reader.ReaderError as error:
-            message = f"character U+{error.character:04X} is not allowed in YAML"
-            raise _Unreadable(self._offset(error.position), message) from error
+            raise not_text(error, self._text, self._file) from error
 
     def _document(self) -> tuple[Any, dict[Pointer, Position]]:
         self._origin, self._anchors, self._merges = {}, {}, set()
@@ -151,16 +115,6 @@ class _Reader:
 
     def _merged_away(self, at: Pointer) -> bool:
         return _MERGE in at and any(at[: depth + 1] in self._merges for depth, key in enumerate(at) if key == _MERGE)
-
-    def _syntax(self, error: yaml.MarkedYAMLError) -> _Unreadable:
-        mark = error.problem_mark or error.context_mark
-        place = Position(self._file, mark.line + 1, mark.column + 1) if mark else Position(self._file)
-        message = ", ".join(part for part in (error.context, error.problem) if part)
-        return _Unreadable(place, f"not YAML: {message}", _hint(message))
-
-    def _offset(self, byte: int) -> Position:
-        before = self._text.encode()[:byte].decode(errors="ignore")
-        return Position(self._file, before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1)
 
     def _position(self, event: Any) -> Position:
         mark = event.start_mark
@@ -175,7 +129,7 @@ class _Reader:
             return self._alias(event, at)
         self._values += 1
         if len(at) > MAX_DEPTH:
-            raise _Unreadable(self._position(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise Unreadable(self._position(event), f"nested deeper than {MAX_DEPTH} levels")
         anchor, before = event.anchor, self._values
         if anchor is not None:
             self._anchors[anchor] = None
@@ -259,11 +213,11 @@ class _Reader:
             message = (
                 f"*{event.anchor} is inside its own anchor" if inside else f"*{event.anchor} has no anchor before it"
             )
-            raise _Unreadable(self._position(event), message)
+            raise Unreadable(self._position(event), message)
         self._values += anchored.size
         self._repeated += anchored.size
         if self._repeated > MAX_REPEATED:
-            raise _Unreadable(self._position(event), f"aliases repeat more than {MAX_REPEATED:,} values")
+            raise Unreadable(self._position(event), f"aliases repeat more than {MAX_REPEATED:,} values")
         if keep:
             for key, child in _children(anchored.value):
                 self._place(child, (*anchored.at, key), (*at, key))
@@ -271,7 +225,7 @@ class _Reader:
 
     def _place(self, value: Any, source: Pointer, at: Pointer) -> None:
         if len(at) > MAX_DEPTH:
-            raise _Unreadable(self._origin[source], f"aliases nest deeper than {MAX_DEPTH} levels")
+            raise Unreadable(self._origin[source], f"aliases nest deeper than {MAX_DEPTH} levels")
         self._origin[at] = self._origin[source]
         for key, child in _children(value):
             self._place(child, (*source, key), (*at, key))
@@ -304,7 +258,3 @@ def _children(value: Any) -> Iterable[tuple[str | int, Any]]:
 
 def _shown(tag: str) -> str:
     return f"!!{tag.removeprefix(_CORE)}" if tag.startswith(_CORE) else tag
-
-
-def _hint(message: str) -> str | None:
-    return next((hint for symptom, hint in _HINTS.items() if symptom in message), None)
