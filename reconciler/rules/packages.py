@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
-_KEY = re.compile(r"\s*-?\s*(?P<key>[\w-]+)\s*:\s*(?P<rest>.*)$")
+_KEY = re.compile(r"\s*-?\s*(?P<key>[\w-]+)\s*:(?:\s+(?P<rest>.*))?$")
 _ITEM = re.compile(r"\s*-\s+(?P<item>.+)$")
 _SPEC = re.compile(
     r"(?:[\w.-]+::)?(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?:(?P<exact>={1,3})\s*(?P<version>[\w.+!]+))?"
@@ -84,7 +84,7 @@ def mlmodel_in(text: str) -> MlModel:
             continue
         key, value = match["key"], match["value"]
         pyfunc = pyfunc or key == "python_function"
-        if key in ("env", "conda", "virtualenv") and value:
+        if key in ("env", "conda", "virtualenv") and value not in ("", "null", "~"):
             files.append(value)
         if value and (package := _MLMODEL_PACKAGES.get(key)):
             versions.setdefault(canonical(package), value)
@@ -106,10 +106,10 @@ def _conda_items(text: str) -> Iterator[str]:
     section = ""
     for line in text.splitlines():
         bare = _COMMENT.sub("", line).rstrip()
-        if (match := _KEY.match(bare)) and "::" not in bare:
+        if match := _KEY.match(bare):
             if match["key"] != "pip":
                 section = match["key"]
-            listed = match["rest"]
+            listed = match["rest"] or ""
             if section == "dependencies" and listed.startswith("[") and listed.endswith("]"):
                 yield from (item.strip(" '\"") for item in listed[1:-1].split(",") if item.strip())
         elif section == "dependencies" and (match := _ITEM.match(bare)):

@@ -132,7 +132,7 @@ def _wrong_value(subject: Subject, pointer: Pointer, rule: str, error: ErrorDeta
     hint: str | None = None
     if kind == "literal_error":
         expected = str(context.get("expected", "")).replace("'", "")
-        message, required = "not one of the values that Azure knows", expected
+        message, required = "not one of the possible values", expected
         near = get_close_matches(str(value).lower(), re.split(r", | or ", expected), n=1)
         hint = f"{pointer[-1]}: {near[0]}" if near and pointer else None
     elif kind in _BOUNDS:
@@ -141,14 +141,15 @@ def _wrong_value(subject: Subject, pointer: Pointer, rule: str, error: ErrorDeta
         message = f"must be {required}"
     elif kind in _WORDS:
         required = _WORDS[kind]
-        message = "has no value" if kind == "empty" else f"must be {required}"
+        message = "has no value" if value is None else f"must be {required}"
         if kind == "string_type" and isinstance(value, int | float):
             hint = "put the value in quotes"
     elif "total" in context:
         message, required = _plain(error["msg"]), "weights that add up to 100, or all 0"
         return subject.finding(rule, pointer, message, found=str(context["total"]), required=required)
     else:
-        message, required = _plain(error["msg"]), describe(subject.kind, pointer)
+        message = "is not written in the right form" if kind == "string_pattern_mismatch" else _plain(error["msg"])
+        required = describe(subject.kind, pointer) or describe(subject.kind, pointer[:-1])
     return subject.finding(rule, pointer, message, found=_shown(value, pointer), required=required, hint=hint)
 
 
