@@ -106,7 +106,7 @@ def empty(status: int, headers: Mapping[str, str] | None = None) -> Response:
 
 
 def strings(mapping: Mapping[str, Any] | None) -> dict[str, str]:
-    """Tags or properties as the service keeps them: values are strings (azure-ai-ml sends a number for hash_version)."""
+    """Tags or properties as the service keeps them: strings (azure-ai-ml sends hash_version as a number)."""
     pairs = (mapping or {}).items()
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in pairs if value is not None}
 
