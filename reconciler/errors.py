@@ -41,7 +41,8 @@ class ManifestError(Problem):
     exit_code = 4
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
-        super().__init__(f"{len(findings)} finding{'s' * (len(findings) != 1)} in the manifests")
+        listed = "; ".join(f"{found.position} [{found.rule}] {found.message}" for found in findings[:3])
+        super().__init__(f"{len(findings)} finding{'s' * (len(findings) != 1)} in the manifests: {listed}")
         self.findings = findings
 
 

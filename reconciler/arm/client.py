@@ -214,7 +214,7 @@ class Arm:
 
     async def _operation(self, method: str, path: str, body: Body | None) -> Body | None:
         initial, answer = await self._exchange(method, self._url(path), body)
-        if initial.http_response.status_code in (200, 204) and not _is_long_running(initial.http_response):
+        if not _is_long_running(initial.http_response):
             return answer
         polling = AsyncARMPolling(timeout=self.connection.poll_interval_s)
         polling.initialize(self._client, initial, _json_of)

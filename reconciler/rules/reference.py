@@ -42,6 +42,8 @@ def asset_ref(text: str) -> AssetRef | None:
         return AssetRef(match["name"], match["version"], match["label"], here=True)
     if match := _MLFLOW.fullmatch(text):
         return AssetRef(match["name"], match["version"], match["label"], mlflow=True)
+    if "/paths/" in text:  # A place in a datastore or a job's output; what it is called there means nothing.
+        return None
     if text.startswith(("azureml:", "/subscriptions/")) and (match := _LONG.search(text)):
         label = match["value"] if match["word"] == "labels" else None
         return AssetRef(match["name"], None if label else match["value"], label)

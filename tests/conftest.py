@@ -1,0 +1,10 @@
+"""Hypothesis profiles: ``dev`` for a quick look, ``ci`` for the pipeline, where CI is set."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_SLOW_ON_PURPOSE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW_ON_PURPOSE)
+settings.register_profile("ci", max_examples=120, deadline=None, suppress_health_check=_SLOW_ON_PURPOSE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
