@@ -200,7 +200,9 @@ class Cloud:
     def __init__(self, folder, **settings):
         self.plane = InstantDataPlane()
         self.service = AzureML(
-            Store.in_memory(), self.plane, Settings(folder=folder, url="https://127.0.0.1", durations=INSTANT, **settings)
+            Store.in_memory(),
+            self.plane,
+            Settings(folder=folder, url="https://127.0.0.1", durations=INSTANT, **settings),
         )
         s = self.service.site.settings
         self.target = Target(s.subscription_id, s.resource_group, s.workspace, s.location)

@@ -93,7 +93,9 @@ def test_any_live_state_becomes_what_the_manifests_say(before, meddling, after, 
 
 @given(
     project=projects,
-    faults=st.dictionaries(st.integers(0, 60), st.sampled_from(["throttle", "unavailable", "lost", "refused"]), max_size=8),
+    faults=st.dictionaries(
+        st.integers(0, 60), st.sampled_from(["throttle", "unavailable", "lost", "refused"]), max_size=8
+    ),
 )
 def test_faults_only_delay(project, faults):
     async def run():

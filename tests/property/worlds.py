@@ -203,7 +203,9 @@ async def complaints(cloud, project):
         expect(f"{path} access", properties["publicNetworkAccess"].lower(), "disabled")
         expect(f"{path} auth", properties["authMode"], AUTH[endpoint["auth"]])
         expect(f"{path} description", properties["description"], endpoint["description"])
-        tags = {key: value for key, value in body["tags"].items() if not key.startswith("aml-gitops") and key != "foreign"}
+        tags = {
+            key: value for key, value in body["tags"].items() if not key.startswith("aml-gitops") and key != "foreign"
+        }
         expect(f"{path} tags", tags, endpoint["tags"])
         if endpoint["traffic"] is not None:
             weights = {key: weight for key, weight in endpoint["traffic"].items() if weight}
