@@ -95,9 +95,17 @@ class Operations:
             status, error = "Failed", {"code": failed.code, "message": failed.message}
         except Exception:
             log.exception("operation broke", extra={"operation": operation.id})
+            _fail(site, operation.target)
             message = "The emulator failed; its log has the trace."
             status, error = "Failed", {"code": "InternalServerError", "message": message}
         site.store.put_operation(replace(operation, status=status, ended=timestamp(), error=error))
+
+
+def _fail(site: Site, target: str) -> None:
+    record = site.store.get(target)
+    if record:
+        record.body["properties"]["provisioningState"] = "Failed"
+        site.store.put(record)
 
 
 def operation_url(call: Call, identity: str, form: str = "mfeOperationsStatus", *, signed: bool = False) -> str:

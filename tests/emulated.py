@@ -13,7 +13,10 @@ from aml_emulator.store import Store
 from aml_emulator.wire import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from aml_emulator.dataplane.interface import DeploymentSpec, ScoreRequest, ScoreResponse
 
 HOST = "https://management.azure.com"
 VERSION = "2024-04-01"
@@ -40,11 +43,29 @@ class Reply:
         return self.raw.decode()
 
 
+class Scripted(InstantDataPlane):
+    """A data plane that a test can make slow or broken: set ``on_start`` or ``on_score``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_start: Callable[[DeploymentSpec], Awaitable[None]] | None = None
+        self.on_score: Callable[[str, ScoreRequest], Awaitable[ScoreResponse | None]] | None = None
+
+    async def start(self, spec: DeploymentSpec) -> None:
+        if self.on_start:
+            await self.on_start(spec)
+        await super().start(spec)
+
+    async def score(self, key: str, request: ScoreRequest) -> ScoreResponse:
+        answer = await self.on_score(key, request) if self.on_score else None
+        return answer or await super().score(key, request)
+
+
 class Cloud:
-    """One emulator, and a client that has a token. ``path`` below is relative to the workspace unless it starts with /."""
+    """One emulator, and a client with a token. A path is relative to the workspace unless it starts with a slash."""
 
     def __init__(self, folder: Path, store: Store | None = None, **settings: Any) -> None:
-        self.dataplane = InstantDataPlane()
+        self.dataplane = Scripted()
         self.settings = Settings(folder=folder, durations=INSTANT, **settings)
         self.service = AzureML(store or Store.in_memory(), self.dataplane, self.settings)
         self.token = self.service.site.identity.token(HOST, 3600)

@@ -34,6 +34,7 @@ def spec_of(site: Site, record: Record) -> DeploymentSpec:
     model = _find(site, workspace, "models", properties["model"])
     snapshot = _find(site, workspace, "codes", code.get("codeId"))
     folder = folder_of(site, record) / str(record.inner["revision"])
+    folder.mkdir(parents=True, exist_ok=True)
     return DeploymentSpec(
         key=record.inner["key"],
         deployment=record.name,
@@ -56,11 +57,15 @@ def folder_of(site: Site, record: Record) -> Path:
     return site.settings.folder / "assets" / str(record.inner["key"])
 
 
-def forget_revisions(site: Site, record: Record, keep: int | None) -> None:
-    """Remove the laid-out assets of every revision but one (None: of all)."""
-    folder = folder_of(site, record)
-    for revision in folder.iterdir() if folder.is_dir() else ():
-        if revision.name != str(keep):
+def forget_assets(site: Site, record: Record) -> None:
+    """Remove everything that was laid out for a deployment."""
+    shutil.rmtree(folder_of(site, record), ignore_errors=True)
+
+
+def keep_revision(site: Site, record: Record, kept: str) -> None:
+    """Remove what was laid out for every revision but one."""
+    for revision in folder_of(site, record).iterdir():
+        if revision.name != kept:
             shutil.rmtree(revision, ignore_errors=True)
 
 

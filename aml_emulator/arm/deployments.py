@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aml_emulator.arm import deployment_rules as rules
 from aml_emulator.arm import references
-from aml_emulator.arm.deployment_spec import forget_revisions, injected_variables, spec_of
+from aml_emulator.arm.deployment_spec import forget_assets, injected_variables, keep_revision, spec_of
 from aml_emulator.arm.endpoint_rules import positive
 from aml_emulator.arm.endpoints import begin, busy, endpoint_of, state_of, still_deleting
 from aml_emulator.arm.listing import list_answer, top
@@ -212,10 +212,12 @@ async def run_put(site: Site, operation: Operation) -> None:
     except StartFailed as failed:
         record.body["properties"]["provisioningState"] = "Failed"
         record.inner["log"] = failed.log_tail
+        keep_revision(site, record, str(record.inner.get("served")))
         site.store.put(record)
         raise OperationFailed(failed.code, failed.message) from failed
     site.live.specs[key] = spec
-    forget_revisions(site, record, record.inner["revision"])
+    record.inner["served"] = record.inner["revision"]
+    keep_revision(site, record, str(record.inner["served"]))
     properties = record.body["properties"]
     properties["environmentVariables"] |= injected_variables(site, record)
     properties["provisioningState"] = "Succeeded"
@@ -246,7 +248,7 @@ async def run_delete(site: Site, operation: Operation) -> None:
     key = record.inner["key"]
     await site.dataplane.stop(key)
     site.live.specs.pop(key, None)
-    forget_revisions(site, record, None)
+    forget_assets(site, record)
     site.store.delete(operation.target)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aml_emulator.arm import endpoint_rules as rules
+from aml_emulator.arm.deployment_spec import forget_assets
 from aml_emulator.arm.listing import list_answer, top
 from aml_emulator.arm.paths import ENDPOINT, WS
 from aml_emulator.errors import Refused, not_found
@@ -285,6 +286,7 @@ async def run_delete(site: Site, operation: Operation) -> None:
     for deployment in site.store.children(operation.target, "deployment"):
         await site.dataplane.stop(deployment.inner["key"])
         site.live.specs.pop(deployment.inner["key"], None)
+        forget_assets(site, deployment)
     site.live.credit.pop(operation.target, None)
     site.store.delete(operation.target)
 

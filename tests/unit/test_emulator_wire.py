@@ -1,4 +1,4 @@
-"""The 2024-04-01 dialect, as recorded in public SDK test traffic: statuses, headers, keys and their order, null or absent."""
+"""The 2024-04-01 dialect as recorded in public SDK test traffic: statuses, headers, keys in order, null or absent."""
 
 from __future__ import annotations
 
@@ -457,7 +457,10 @@ async def test_emulator_datastore_gives_a_key_or_a_signature(cloud):
 async def test_emulator_reads_the_flavors_of_an_mlflow_model(cloud):
     store = (await cloud.get("datastores/workspaceblobstore"))["properties"]
     url = f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}/LocalUpload/h/m/MLmodel"
-    text = b"flavors:\n  sklearn:\n    version: 1.7\n    none: null\n  python_function:\n    env: {conda: c.yaml}\n    model: m\n"
+    text = (
+        b"flavors:\n  sklearn:\n    version: 1.7\n    none: null\n"
+        b"  python_function:\n    env: {conda: c.yaml}\n    model: m\n"
+    )
     put = await cloud.send("PUT", url, text, Authorization=f"Bearer {cloud.token}")
     assert put.status == 201
     body = {"modelUri": "azureml://datastores/workspaceblobstore/paths/LocalUpload/h/m", "modelType": "mlflow_model"}
