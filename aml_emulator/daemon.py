@@ -64,15 +64,16 @@ def start(folder: Folder, arguments: Sequence[str]) -> tuple[Connection, bool]:
 def stop(folder: Folder) -> bool:
     """Stop the emulator and every scoring process; whether one ran.
 
-    Asked kindly first; its lock tells when it is gone. What it may have left behind is ended as well.
+    Asked kindly first. What it may have left behind is ended as well.
     """
     found = find(folder)
     if found:
-        _signal(found.pid, signal.SIGTERM)
-        if not _wait(lambda: not folder.is_locked(), STOP_S):
-            _signal(found.pid, signal.SIGKILL)
-            if not _wait(lambda: not folder.is_locked(), KILL_S):
-                raise DaemonError(f"The emulator (process {found.pid}) does not stop.")
+        pid = found.pid
+        _signal(pid, signal.SIGTERM)
+        if not _wait(lambda: not _is_alive(pid), STOP_S):
+            _signal(pid, signal.SIGKILL)
+            if not _wait(lambda: not _is_alive(pid), KILL_S):
+                raise DaemonError(f"The emulator (process {pid}) does not stop.")
     if folder.scoring.is_dir():
         from aml_emulator.dataplane.leftovers import sweep
 
@@ -89,6 +90,16 @@ def log_tail(folder: Folder, lines: int = 20) -> str:
 def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it went by itself meanwhile
         os.kill(pid, number)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs. One that has ended and that nobody has waited for does not."""
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait(condition: Callable[[], bool], limit_s: float) -> bool:

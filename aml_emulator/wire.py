@@ -35,8 +35,11 @@ class Request:
         return next((value for key, value in self.headers.items() if key.lower() == wanted), default)
 
     def parts(self) -> SplitResult:
-        """The URL, split."""
-        return urlsplit(self.url)
+        """The URL, split. Raises Refused (400) for one that is none, as a client's Host header can make it."""
+        try:
+            return urlsplit(self.url)
+        except ValueError as error:
+            raise Refused(400, "InvalidUri", f"The request URI is invalid: {error}.", plain=True) from error
 
     def authority(self) -> str:
         """Scheme, host and port that the client used, e.g. ``https://127.0.0.1:8443``."""
