@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 
@@ -28,6 +28,9 @@ _LONGEST_BACKOFF_S = 30.0
 _STEADY_S = 60.0
 
 
+T = TypeVar("T")
+
+
 class Deployment:
     """Owns the processes of one key. All methods belong to one event loop."""
 
@@ -39,18 +42,28 @@ class Deployment:
         self._updating = asyncio.Lock()
         self._serving: ScoringProcess | None = None
         self._processes: set[ScoringProcess] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._number = 0
         self._closed = False
 
     async def update(self, spec: DeploymentSpec) -> None:
         """Serve ``spec``; whatever served before goes on until that is ready, and further if it never is."""
         async with self._updating:
-            successor = await self._launch(spec)
+            successor = await self._unless_stopped(spec)
             predecessor, self._serving = self._serving, successor
             self._spawn(self._tend(successor))
             if predecessor is not None:
                 self._spawn(self._retire(predecessor))
+
+    async def _unless_stopped(self, spec: DeploymentSpec) -> ScoringProcess:
+        launching = self._spawn(self._launch(spec))
+        try:
+            return await launching
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            raise _deleted(spec) from None
 
     async def score(self, request: ScoreRequest) -> ScoreResponse:
         """Answer one request by the process that serves now."""
@@ -83,40 +96,38 @@ class Deployment:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _launch(self, spec: DeploymentSpec) -> ScoringProcess:
+        if self._closed:
+            raise _deleted(spec)
         async with self._starting:
-            self._refuse_when_closed(spec)
-            self._number += 1
-            process = await self._create(spec, self._folder / str(self._number))
+            process = await self._create(spec)
             try:
-                self.log.record("Started", "Started container inference-server")
-                self._refuse_when_closed(spec)
                 await process.ready()
             except BaseException as error:
                 await asyncio.shield(self._end(process))
                 if isinstance(error, StartFailed):
-                    self._refuse_when_closed(spec)
                     self.log.record("ContainerFailed", error.message, warning=True)
                 raise
         self.log.container_started = True
         self.log.record("ContainerReady", "Container is ready")
         return process
 
-    async def _create(self, spec: DeploymentSpec, root: Path) -> ScoringProcess:
+    async def _create(self, spec: DeploymentSpec) -> ScoringProcess:
+        self._number += 1
+        root = self._folder / str(self._number)
+        preparing = asyncio.create_task(asyncio.to_thread(prepare, spec, root))
         try:
-            layout = await asyncio.to_thread(prepare, spec, root)
+            layout = await asyncio.shield(preparing)
             self.log.record("Created", "Created container inference-server")
-            process = await ScoringProcess.launch(spec, layout, self._python, self.log)
+            process = ScoringProcess(spec, layout, self._python, self.log)
         except BaseException as error:
+            await asyncio.wait({preparing})  # a thread is not cancelled
             shutil.rmtree(root, ignore_errors=True)
             if isinstance(error, OSError):
                 raise StartFailed("InternalServerError", f"The container could not be created: {error}") from error
             raise
         self._processes.add(process)
+        self.log.record("Started", "Started container inference-server")
         return process
-
-    def _refuse_when_closed(self, spec: DeploymentSpec) -> None:
-        if self._closed:
-            raise StartFailed("OperationCanceled", f"Deployment {spec.deployment} was deleted while it started.")
 
     async def _tend(self, process: ScoringProcess) -> None:
         """Put a new process in the place of one that ends or hangs, for as long as it is the one that serves."""
@@ -174,10 +185,15 @@ class Deployment:
         await process.end()
         self._processes.discard(process)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _deleted(spec: DeploymentSpec) -> StartFailed:
+    return StartFailed("OperationCanceled", f"Deployment {spec.deployment} was deleted while it started.")
 
 
 def _own_answer(status: int, reason: str, text: str) -> ScoreResponse:

@@ -6,7 +6,8 @@ Run as a script by the deployment's interpreter, which need not have the emulato
 ``azmlinfsrv`` binds 0.0.0.0, with no option to change it (azureml-inference-server-http 1.5.1, constants.py). So its
 start-up is followed here step by step, up to the point where it would hand its application to gunicorn's master
 process. One gunicorn worker of the kind it uses (sync: one request at a time, in the main thread) then serves the
-application directly: same behaviour, without the 35 MB of a master that has nothing to supervise.
+application directly: same behaviour, without the 35 MB of a master that has nothing to supervise. Only a deployment
+that asks for several workers (WORKER_COUNT) gets the master too.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ def main(socket_path: str, parent_pid: int) -> None:
     """Serve the deployment's script on ``socket_path`` until terminated or the parent is gone."""
     die_with(parent_pid)
     configure(os.environ["AZUREML_ENTRY_SCRIPT"])
-    settings, log = gunicorn_settings(socket_path)
-    serve(load_application(), settings, log, parent_pid)
+    workers = int(os.environ["WORKER_COUNT"])
+    if workers > 1:
+        serve_by_many(socket_path, workers)
+    else:
+        serve_alone(socket_path, parent_pid)
 
 
 def die_with(parent_pid: int) -> None:
@@ -60,18 +64,6 @@ def configure(entry_script: str) -> None:
     amlserver.print_server_settings()
 
 
-def gunicorn_settings(socket_path: str) -> tuple[Any, Any]:
-    """gunicorn's configuration and logger; made before the application, whose log format then replaces gunicorn's."""
-    from gunicorn.config import Config  # type: ignore[import-untyped]
-
-    settings = Config()
-    settings.set("bind", f"unix:{socket_path}")
-    settings.set("umask", 0o077)
-    settings.set("accesslog", "-")
-    settings.set("errorlog", os.devnull)
-    return settings, settings.logger_class(settings)
-
-
 def load_application() -> Any:
     """The server's application, with the user's script imported and its init() done; exits with 3 when that fails.
 
@@ -90,10 +82,25 @@ def load_application() -> Any:
     return app
 
 
-def serve(application: Any, settings: Any, log: Any, parent_pid: int) -> None:
-    """Answer requests on the socket, which appears only now: whoever can connect finds a ready server."""
+def listen_on(socket_path: str, settings: Any) -> None:
+    """Set up gunicorn's configuration: one private unix socket, and the log as the server has it."""
+    settings.set("bind", f"unix:{socket_path}")
+    settings.set("umask", 0o077)
+    settings.set("accesslog", "-")
+    settings.set("errorlog", os.devnull)
+
+
+def serve_alone(socket_path: str, parent_pid: int) -> None:
+    """Answer requests in this process. The socket appears last: whoever can connect finds a ready server."""
+    from gunicorn.config import Config  # type: ignore[import-untyped]
     from gunicorn.sock import create_sockets  # type: ignore[import-untyped]
     from gunicorn.workers.sync import SyncWorker  # type: ignore[import-untyped]
+
+    settings = Config()
+    listen_on(socket_path, settings)
+    # Before the application, whose log format then replaces gunicorn's.
+    log = settings.logger_class(settings)
+    application = load_application()
 
     class Served:
         def wsgi(self) -> Any:
@@ -103,6 +110,24 @@ def serve(application: Any, settings: Any, log: Any, parent_pid: int) -> None:
     worker = SyncWorker(1, parent_pid, sockets, Served(), _PARENT_CHECK_S, settings, log)
     worker.pid = os.getpid()
     worker.init_process()
+
+
+def serve_by_many(socket_path: str, workers: int) -> None:
+    """Answer requests in child processes, each with an init() of its own, as ``azmlinfsrv`` does."""
+    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+    class Application(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            listen_on(socket_path, self.cfg)
+            self.cfg.set("workers", workers)
+            self.cfg.set("timeout", int(os.environ.get("WORKER_TIMEOUT", "300")))
+            self.cfg.set("control_socket_disable", True)
+            self.cfg.set("post_fork", lambda master, _worker: die_with(master.pid))
+
+        def load(self) -> Any:
+            return load_application()
+
+    Application().run()
 
 
 if __name__ == "__main__":

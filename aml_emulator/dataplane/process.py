@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aml_emulator.dataplane import leftovers
 from aml_emulator.dataplane.admission import Admission
+from aml_emulator.dataplane.child import Child
 from aml_emulator.dataplane.environment import process_environment
 from aml_emulator.dataplane.interface import StartFailed
 from aml_emulator.dataplane.transport import Transport
@@ -29,42 +30,31 @@ _GRACE_S = 2.0
 _LAST_OUTPUT_S = 1.0
 _TAIL_LINES = 100
 _LONGEST_TAIL_LINE = 2000
-_READ_BYTES = 1 << 16
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b.*")
 
 
 class ScoringProcess:
     """A running process with its log, its connections and its bounds."""
 
-    def __init__(
-        self, spec: DeploymentSpec, layout: Layout, child: asyncio.subprocess.Process, log: ContainerLog
-    ) -> None:
-        self.spec = spec
-        self.layout = layout
-        self.pid = child.pid
-        self.admission = Admission(spec.max_concurrent_requests)
-        self.transport = Transport(layout.socket)
-        self._child = child
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._output = asyncio.create_task(self._collect(log))
-
-    @classmethod
-    async def launch(cls, spec: DeploymentSpec, layout: Layout, python: str, log: ContainerLog) -> ScoringProcess:
+    def __init__(self, spec: DeploymentSpec, layout: Layout, python: str, log: ContainerLog) -> None:
         """Start the process; it is not ready yet.
 
         Must be called on a thread that outlives the process: its end would end the process (see launcher.die_with).
         """
-        child = await asyncio.create_subprocess_exec(
-            *(python, "-P", "-u", str(_LAUNCHER), str(layout.socket), str(os.getpid())),
+        self.spec = spec
+        self.layout = layout
+        self._log = log
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._unfinished_line = ""
+        self._child = Child(
+            (python, "-P", "-u", str(_LAUNCHER), str(layout.socket), str(os.getpid())),
             cwd=layout.app_root,
             env=process_environment(spec, layout, python),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
+            receive=self._receive,
         )
-        leftovers.remember(layout, child.pid)
-        return cls(spec, layout, child, log)
+        leftovers.remember(layout, self._child.pid)
+        self.admission = Admission(spec.max_concurrent_requests)
+        self.transport = Transport(layout.socket)
 
     @property
     def running(self) -> bool:
@@ -73,7 +63,7 @@ class ScoringProcess:
 
     async def ended(self) -> None:
         """Wait until the process has ended, whatever ended it."""
-        await self._child.wait()
+        await self._child.ended()
 
     async def ready(self) -> None:
         """Wait until the server answers its health route. Raises StartFailed.
@@ -106,48 +96,34 @@ class ScoringProcess:
     async def end(self) -> None:
         """End the process and everything in its process group, politely at first, and delete its files."""
         if self.running:
-            self._signal(signal.SIGTERM)
+            self._child.signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._child.wait(), _GRACE_S)
-        # Also when the process is gone already: what it started may not be. No other process can have got this
-        # group's number while a member is left.
-        self._signal(signal.SIGKILL)
-        await self._child.wait()
-        await self._last_output()
+                await asyncio.wait_for(self._child.ended(), _GRACE_S)
+        # Also when the process is gone already: what it had started may not be. Nobody else can have got this group's
+        # number while a member is left.
+        self._child.signal(signal.SIGKILL)
+        await self._child.ended()
+        await self._child.close(_LAST_OUTPUT_S)
         await self.transport.close()
         await asyncio.to_thread(self.layout.remove)
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
-
-    async def _collect(self, log: ContainerLog) -> None:
-        output = self._child.stdout
-        assert output is not None  # noqa: S101 - a pipe was asked for
-        rest = ""
-        while chunk := await output.read(_READ_BYTES):
-            log.append(chunk)
-            *lines, rest = (rest + chunk.decode("utf-8", errors="replace")).split("\n")
-            rest = rest[-_LONGEST_TAIL_LINE:]
-            self._tail.extend(line[:_LONGEST_TAIL_LINE] for line in lines)
-        if rest:
-            self._tail.append(rest)
-
-    async def _last_output(self) -> None:
-        # A process that left the group may hold the pipe open for ever.
-        _, pending = await asyncio.wait({self._output}, timeout=_LAST_OUTPUT_S)
-        for task in pending:
-            task.cancel()
+    def _receive(self, output: bytes) -> None:
+        self._log.append(output)
+        *lines, rest = (self._unfinished_line + output.decode("utf-8", errors="replace")).split("\n")
+        self._unfinished_line = rest[-_LONGEST_TAIL_LINE:]
+        self._tail.extend(line[:_LONGEST_TAIL_LINE] for line in lines)
 
     async def _crashed(self) -> StartFailed:
-        self._signal(signal.SIGKILL)
-        await self._last_output()
+        self._child.signal(signal.SIGKILL)
+        await self._child.close(_LAST_OUTPUT_S)
         return self._failed(f"{describe_exit(self._child.returncode or 0)}. {self._cause()}".rstrip())
 
     def _failed(self, reason: str) -> StartFailed:
         # The first clause and the code are Azure's (how-to-troubleshoot-online-endpoints, ResourceNotReady).
         return StartFailed(
-            "ResourceNotReady", f"User container has crashed or terminated: {reason}", "\n".join(self._tail)
+            "ResourceNotReady",
+            f"User container has crashed or terminated: {reason}",
+            "\n".join([*self._tail, self._unfinished_line]).rstrip("\n"),
         )
 
     def _cause(self) -> str:

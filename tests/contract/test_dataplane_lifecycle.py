@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -74,7 +74,7 @@ async def eventually(condition: Callable[[], bool], within_s: float = 10) -> Non
             await asyncio.sleep(0.02)
 
 
-async def pid_of_the_next(plane: ProcessDataPlane) -> int:
+async def next_answer(plane: ProcessDataPlane) -> Any:
     async with asyncio.timeout(10):
         while (answer := await post(plane)).status != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -102,10 +102,30 @@ async def test_a_process_that_crashes_in_run_is_replaced(plane, tmp_path):
     for _ in range(2):
         answer = await post(plane, "crash")
         assert (answer.status, answer.headers["ms-azureml-model-error-reason"]) == (424, "model_not_ready")
-        pids.add(await pid_of_the_next(plane))
+        pids.add(await next_answer(plane))
     assert len(pids) == 3
     assert "Name: BackOff, Type: Warning" in plane.logs(KEY, None)
     assert len(list((tmp_path / "dataplane").glob("*/*/"))) == 1
+
+
+async def test_a_crash_is_noticed_although_what_the_script_had_started_lives_on(plane, tmp_path):
+    source = """
+        import json, os, subprocess
+        def init():
+            global child
+            child = subprocess.Popen(["sleep", "600"])
+        def run(data):
+            if json.loads(data) == "crash":
+                os._exit(1)
+            return [os.getpid(), child.pid]
+    """
+    await plane.start(deployment(tmp_path, source))
+    first, first_child = json.loads((await post(plane)).body)
+    await post(plane, "crash")
+    second, second_child = await next_answer(plane)
+    assert second != first
+    assert gone(first_child)
+    assert not gone(second_child)
 
 
 async def test_a_process_that_hangs_is_replaced_when_its_liveness_probe_fails(plane, tmp_path):
@@ -122,7 +142,7 @@ async def test_a_process_that_hangs_is_replaced_when_its_liveness_probe_fails(pl
     first = await pid_of(plane)
     late = await post(plane, "hang")
     assert (late.status, late.headers["ms-azureml-model-error-reason"]) == (408, "request_timeout")
-    assert await pid_of_the_next(plane) != first
+    assert await next_answer(plane) != first
     assert gone(first)
 
 
@@ -165,18 +185,22 @@ async def test_an_update_loses_no_request_and_ends_the_old_process(plane, tmp_pa
 
 async def test_a_request_under_way_is_answered_by_the_process_that_took_it(plane, tmp_path):
     source = """
-        import threading
+        import pathlib, threading
         def init(): pass
         def run(data):
-            threading.Event().wait(0.8)
+            folder = pathlib.Path(data.strip('"'))
+            (folder / "taken").touch()
+            while not (folder / "go").exists():
+                threading.Event().wait(0.01)
             return "old"
     """
     await plane.start(deployment(tmp_path, source))
-    under_way = asyncio.create_task(post(plane))
-    await asyncio.sleep(0.05)
+    under_way = asyncio.create_task(post(plane, str(tmp_path)))
+    await eventually((tmp_path / "taken").exists)
     await plane.start(deployment(tmp_path, "def init(): pass\ndef run(data): return 'new'"))
-    assert not under_way.done()
     assert json.loads((await post(plane)).body) == "new"
+    assert not under_way.done()
+    (tmp_path / "go").touch()
     assert json.loads((await under_way).body) == "old"
 
 
@@ -192,7 +216,7 @@ async def test_an_update_that_fails_leaves_the_old_process_serving(plane, tmp_pa
     assert await pid_of(plane) == first
     os.kill(first, signal.SIGKILL)
     await eventually(lambda: gone(first))
-    assert await pid_of_the_next(plane) != first
+    assert await next_answer(plane) != first
 
 
 async def test_twice_the_limit_may_be_outstanding_and_only_the_limit_runs(plane, tmp_path):
@@ -219,6 +243,29 @@ async def test_twice_the_limit_may_be_outstanding_and_only_the_limit_runs(plane,
     go.touch()
     assert [(await task).status for task in outstanding] == [200, 200]
     assert (await post(plane, str(go))).status == 200
+
+
+async def test_worker_count_gives_workers_that_run_at_the_same_time(plane, tmp_path):
+    source = """
+        import os, pathlib, threading
+        def init(): pass
+        def run(data):
+            meeting = pathlib.Path(data.strip('"'))
+            (meeting / str(os.getpid())).touch()
+            while len(list(meeting.iterdir())) < 2:
+                threading.Event().wait(0.01)
+            return [os.getpid(), os.getppid()]
+    """
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    two = {"max_concurrent_requests": 2, "environment_variables": {"WORKER_COUNT": "2"}}
+    await plane.start(deployment(tmp_path, source, **two))
+    answers = await asyncio.gather(*(post(plane, str(meeting)) for _ in range(2)))
+    (first, master), (second, same_master) = (json.loads(answer.body) for answer in answers)
+    assert first != second
+    assert master == same_master
+    os.kill(master, signal.SIGKILL)
+    await eventually(lambda: gone(first) and gone(second), within_s=2)
 
 
 async def test_stop_ends_the_process_and_what_it_had_started_and_is_idempotent(plane, tmp_path):
