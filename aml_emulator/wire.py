@@ -74,7 +74,7 @@ class Request:
             return {}
         try:
             document = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(400, "InvalidRequestContent", f"The request content was invalid: {error}.") from error
         if not isinstance(document, dict):
             raise Refused(400, "InvalidRequestContent", "The request content must be a JSON object.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aml_emulator.arm.paths import WS
 from aml_emulator.errors import not_found
+from aml_emulator.shape import SECRETS, conform
 from aml_emulator.shared_access import issue
 from aml_emulator.store import Record
 from aml_emulator.wire import Body, Response, answer, timestamp
@@ -80,7 +81,7 @@ async def list_secrets(call: Call) -> Response:
     """POST listSecrets: the account key; a signature instead when an expirable secret is asked for (assumed)."""
     properties = find(call.site, call.workspace(), call.path["name"]).body["properties"]
     account, container = properties["accountName"], properties["containerName"]
-    asked = await call.request.json()
+    asked = conform(await call.request.json(), SECRETS)
     if asked.get("expirableSecret"):
         hours = int(asked.get("expireAfterHours") or 1)
         return answer(

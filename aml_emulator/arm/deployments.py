@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aml_emulator import shape
 from aml_emulator.arm import deployment_rules as rules
 from aml_emulator.arm import references
 from aml_emulator.arm.deployment_spec import forget_assets, injected_variables, keep_revision, spec_of
@@ -17,7 +18,7 @@ from aml_emulator.dataplane.interface import StartFailed
 from aml_emulator.errors import Refused, not_found, validation_failed
 from aml_emulator.operations import OperationFailed, lro_headers, operation_url
 from aml_emulator.store import Operation, Record
-from aml_emulator.wire import Body, Response, answer, empty, timestamp
+from aml_emulator.wire import Body, Response, answer, empty, strings, timestamp
 
 if TYPE_CHECKING:
     from aml_emulator.call import Call, Site
@@ -38,7 +39,7 @@ def deployment_of(call: Call) -> Record:
 async def put(call: Call) -> Response:
     """PUT: full replace and a rolling update; 201 for a new deployment and for an old one."""
     endpoint, name = endpoint_of(call), call.path["deployment"]
-    sent = await call.request.json()
+    sent = shape.conform(await call.request.json(), shape.DEPLOYMENT)
     wanted = rules.wanted_body(sent)
     record = call.site.store.get(f"{endpoint.id}/deployments/{name}")
     if state_of(endpoint) == "Deleting" or (record and state_of(record) == "Deleting"):
@@ -144,7 +145,7 @@ async def list_all(call: Call) -> Response:
 
 async def patch(call: Call) -> Response:
     """PATCH: tags and sku only, without touching the processes."""
-    record, sent = deployment_of(call), await call.request.json()
+    record, sent = deployment_of(call), shape.conform(await call.request.json(), shape.DEPLOYMENT)
     if state_of(record) == "Deleting":
         raise still_deleting()
     if call.site.store.running(record.id):
@@ -158,7 +159,7 @@ async def patch(call: Call) -> Response:
         raise refused
     before = state_of(record)
     record.body["properties"]["provisioningState"] = "Updating"
-    payload = {"tags": sent.get("tags"), "sku": sku, "state": before}
+    payload = {"tags": sent.get("tags") and strings(sent["tags"]), "sku": sku, "state": before}
     operation = begin(call, PREFIX, record, "deployment.patch", payload)
     return empty(202, lro_headers(call, operation, status=False))
 

@@ -10,6 +10,7 @@ from aml_emulator.arm.endpoints import PREFIX, begin, busy, endpoint_of
 from aml_emulator.arm.paths import ENDPOINT
 from aml_emulator.errors import Refused
 from aml_emulator.operations import lro_headers
+from aml_emulator.shape import REGENERATE, conform
 from aml_emulator.tokens import bearer, new_key
 from aml_emulator.wire import Response, answer, empty
 
@@ -35,7 +36,7 @@ async def regenerate_keys(call: Call) -> Response:
     The specification says that keyValue is what the key is set to. azure-ai-ml 1.35.2 sends the current one, which
     would rotate nothing: that value is taken as "any new one" here (assumed).
     """
-    record, sent = endpoint_of(call), await call.request.json()
+    record, sent = endpoint_of(call), conform(await call.request.json(), REGENERATE)
     which = str(sent.get("keyType", "")).capitalize()
     if which not in ("Primary", "Secondary"):
         raise Refused(400, "UserError", "keyType must be Primary or Secondary.")

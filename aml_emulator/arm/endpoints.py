@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aml_emulator import shape
 from aml_emulator.arm import endpoint_rules as rules
 from aml_emulator.arm.deployment_spec import forget_assets
 from aml_emulator.arm.listing import list_answer, top
@@ -14,7 +15,7 @@ from aml_emulator.errors import Refused, not_found
 from aml_emulator.operations import lro_headers, operation_url
 from aml_emulator.store import Operation, Record
 from aml_emulator.tokens import new_key
-from aml_emulator.wire import Body, Response, answer, empty, timestamp
+from aml_emulator.wire import Body, Response, answer, empty, strings, timestamp
 
 if TYPE_CHECKING:
     from aml_emulator.call import Call, Site
@@ -52,7 +53,7 @@ def state_of(record: Record) -> str:
 async def put(call: Call) -> Response:
     """PUT: full replace, 201 for a new endpoint and for an old one."""
     workspace, name = call.workspace(), call.path["endpoint"]
-    wanted = rules.wanted_body(await call.request.json())
+    wanted = rules.wanted_body(shape.conform(await call.request.json(), shape.ENDPOINT))
     record = call.site.store.get(f"{workspace.id}/onlineendpoints/{name}")
     if record and state_of(record) == "Deleting":
         raise still_deleting()
@@ -223,7 +224,7 @@ async def list_all(call: Call) -> Response:
 
 async def patch(call: Call) -> Response:
     """PATCH: tags and nothing else that could change, since the identity is immutable."""
-    record, sent = endpoint_of(call), await call.request.json()
+    record, sent = endpoint_of(call), shape.conform(await call.request.json(), shape.ENDPOINT)
     if state_of(record) == "Deleting":
         raise still_deleting()
     if call.site.store.running(record.id):
@@ -236,8 +237,12 @@ async def patch(call: Call) -> Response:
     if sent.get("identity") and not rules.same_identity(record.body["identity"], sent["identity"]):
         raise rules.identity_refused()
     record.body["properties"]["provisioningState"] = "Updating"
-    operation = begin(call, PREFIX, record, "endpoint.patch", {"tags": sent.get("tags")})
+    operation = begin(call, PREFIX, record, "endpoint.patch", {"tags": _tags(sent)})
     return empty(202, lro_headers(call, operation, status=False))
+
+
+def _tags(sent: Body) -> Body | None:
+    return None if sent.get("tags") is None else strings(sent["tags"])
 
 
 async def delete(call: Call) -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aml_emulator.arm.deployments import deployment_of
 from aml_emulator.arm.paths import DEPLOYMENT
 from aml_emulator.errors import Refused
+from aml_emulator.shape import LOGS, conform
 from aml_emulator.wire import Response, answer
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ DOWNLOADED = "Models and code are laid out on disk before the container starts; 
 
 async def get_logs(call: Call) -> Response:
     """The container's log as the data plane tells it; ``tail`` bounds its lines."""
-    record, sent = deployment_of(call), await call.request.json()
+    record, sent = deployment_of(call), conform(await call.request.json(), LOGS)
     container = str(sent.get("containerType") or "InferenceServer").lower()
     tail = sent.get("tail")
-    if tail is not None and (not isinstance(tail, int) or tail < 0):
+    if tail is not None and tail < 0:
         raise Refused(400, "UserError", "tail must be a number of lines.")
     if container == "storageinitializer":
         return answer(200, {"content": DOWNLOADED})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aml_emulator import shape
 from aml_emulator.arm.listing import list_answer, top
 from aml_emulator.arm.paths import WS
 from aml_emulator.call import Call
@@ -45,7 +46,7 @@ class AssetKind:
 
 async def put_version(kind: AssetKind, call: Call) -> Response:
     """PUT a version: 201 with its own Location when it is new, else 200 (environments: 201 always)."""
-    wanted = (await call.request.json()).get("properties") or {}
+    wanted = shape.conform(await call.request.json(), shape.ASSET).get("properties") or {}
     workspace, now = call.workspace(), timestamp()
     container = _container(kind, call, workspace)
     record = call.site.store.get(f"{container.id}/versions/{call.path['version']}")
@@ -111,7 +112,7 @@ async def get_container(kind: AssetKind, call: Call) -> Response:
 
 async def put_container(kind: AssetKind, call: Call) -> Response:
     """PUT a container: 201 when it is new, else 200."""
-    wanted = (await call.request.json()).get("properties") or {}
+    wanted = shape.conform(await call.request.json(), shape.ASSET).get("properties") or {}
     record = _container(kind, call, call.workspace())
     new = call.site.store.get(record.id) is None
     record.body["properties"] |= common_properties(wanted)

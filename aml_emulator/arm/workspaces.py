@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aml_emulator import shape
 from aml_emulator.arm.datastores import create_default_datastore
 from aml_emulator.arm.paths import RG, WS
 from aml_emulator.call import PROVIDER, Call, workspace_id
@@ -127,7 +128,7 @@ async def list_all(call: Call) -> Response:
 
 async def put(call: Call) -> Response:
     """PUT: a new workspace, or the same as PATCH. Ready at once (Azure takes minutes)."""
-    wanted = await call.request.json()
+    wanted = shape.conform(await call.request.json(), shape.WORKSPACE)
     if str(wanted.get("location", call.site.settings.location)).lower() != call.site.settings.location:
         message = f"One emulator is one region: '{call.site.settings.location}'."
         raise Refused(400, "LocationNotAvailableForResourceType", message, plain=True)
@@ -141,7 +142,7 @@ async def put(call: Call) -> Response:
 async def patch(call: Call) -> Response:
     """PATCH the posture or the tags, at once."""
     record = call.workspace()
-    change(record, await call.request.json())
+    change(record, shape.conform(await call.request.json(), shape.WORKSPACE))
     call.site.store.put(record)
     return answer(200, record.body)
 
