@@ -1,4 +1,4 @@
-"""Processes over their life: crash, restart, update, overload, stop; and what is left when the emulator itself dies."""
+"""Processes over their life: crash, restart, update, overload, stop."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,6 @@ import psutil
 import pytest
 
 from aml_emulator.dataplane.interface import DeploymentSpec, Probe, ScoreRequest, ScoreResponse, StartFailed
-from aml_emulator.dataplane.leftovers import sweep
 from aml_emulator.dataplane.plane import ProcessDataPlane
 
 if TYPE_CHECKING:
@@ -325,78 +322,3 @@ async def test_close_ends_all_and_keeps_the_logs(tmp_path):
     assert all(gone(pid) for pid in pids)
     assert list((tmp_path / "dataplane").glob("*/*/")) == []
     assert "ready for serving traffic" in ProcessDataPlane(tmp_path / "dataplane").logs(keys[0], None)
-
-
-EMULATOR = """
-    import asyncio, json, sys
-    from pathlib import Path
-    from aml_emulator.dataplane.interface import DeploymentSpec, Probe, ScoreRequest
-    from aml_emulator.dataplane.plane import ProcessDataPlane
-
-    async def main(folder):
-        probe = Probe(10, 10, 2, 30, 1)
-        model = (None, None, None, "custom_model")
-        spec = DeploymentSpec("k", "blue", folder / "code", "score.py", *model, {}, 5, 1, probe, probe)
-        plane = ProcessDataPlane(folder / "dataplane")
-        await plane.start(spec)
-        answer = await plane.score("k", ScoreRequest("POST", "/score", "", {}, b""))
-        print(answer.body.decode(), flush=True)
-        await asyncio.Event().wait()
-
-    asyncio.run(main(Path(sys.argv[1])))
-"""
-
-
-async def test_nothing_outlives_an_emulator_that_was_killed(tmp_path):
-    source = """
-        import os, subprocess
-        def init():
-            global child
-            child = subprocess.Popen(["sleep", "600"])
-        def run(data): return [os.getpid(), child.pid]
-    """
-    deployment(tmp_path, source)
-    command = [sys.executable, "-c", textwrap.dedent(EMULATOR), str(tmp_path)]
-    emulator = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    server, child = json.loads(await emulator.stdout.readline())
-    emulator.kill()
-    await emulator.wait()
-    await eventually(lambda: gone(server), within_s=10)
-    # What the script had started is beyond the kernel's reach and is found at the next start.
-    assert not gone(child)
-    ProcessDataPlane(tmp_path / "dataplane")
-    await eventually(lambda: gone(child))
-    assert list((tmp_path / "dataplane").glob("*/*/")) == []
-
-
-@pytest.mark.parametrize("mark", ["command line", "environment", "neither"])
-def test_the_sweep_ends_only_what_bears_the_mark_of_its_folder(tmp_path, mark):
-    folder = tmp_path / "dataplane"
-    process_folder = folder / "blue-1" / "1"
-    process_folder.mkdir(parents=True)
-    environment = {"HOME": f"{process_folder}/home"} if mark == "environment" else {"HOME": f"{folder}-of-another"}
-    argument = str(process_folder / "socket") if mark == "command line" else "x"
-    command = [sys.executable, "-c", "import time; time.sleep(600)", argument]
-    with subprocess.Popen(command, start_new_session=True, env=environment) as process:
-        started = psutil.Process(process.pid).create_time()
-        identity = {"pid": process.pid, "started": started, "socket": str(process_folder / "socket")}
-        (process_folder / "process.json").write_text(json.dumps(identity))
-        ended = sweep(folder)
-        survived = process.poll() is None and mark == "neither"
-        process.kill()
-    assert ended == (0 if survived else 1)
-    assert survived == (mark == "neither")
-    assert not process_folder.exists()
-
-
-def test_the_sweep_spares_a_process_older_than_the_one_remembered(tmp_path):
-    process_folder = tmp_path / "blue-1" / "1"
-    process_folder.mkdir(parents=True)
-    command = [sys.executable, "-c", "import time; time.sleep(600)", str(process_folder / "socket")]
-    with subprocess.Popen(command, start_new_session=True) as process:
-        later = psutil.Process(process.pid).create_time() + 60
-        identity = {"pid": process.pid, "started": later, "socket": str(process_folder / "socket")}
-        (process_folder / "process.json").write_text(json.dumps(identity))
-        assert sweep(tmp_path) == 0
-        assert process.poll() is None
-        process.kill()
