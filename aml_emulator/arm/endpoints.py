@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from aml_emulator import shape
 from aml_emulator.arm import endpoint_rules as rules
 from aml_emulator.arm.deployment_spec import forget_assets
+from aml_emulator.arm.endpoint_body import accepted, new_record, present, properties_of
 from aml_emulator.arm.listing import list_answer, top
 from aml_emulator.arm.paths import ENDPOINT, WS
 from aml_emulator.errors import Refused, not_found
-from aml_emulator.operations import lro_headers, operation_url
-from aml_emulator.store import Operation, Record
-from aml_emulator.tokens import new_key
-from aml_emulator.wire import Body, Response, answer, empty, strings, timestamp
+from aml_emulator.operations import lro_headers
+from aml_emulator.wire import Body, Response, answer, empty, strings
 
 if TYPE_CHECKING:
     from aml_emulator.call import Call, Site
+    from aml_emulator.store import Operation, Record
 
 PREFIX = "oeidp"
 
@@ -70,10 +70,10 @@ async def put(call: Call) -> Response:
         )
     )
     created = record is None
-    record = record or _new(call, workspace, wanted)
+    record = record or new_record(call, workspace, wanted)
     record.body["properties"]["provisioningState"] = "Creating" if created else "Updating"
     operation = begin(call, PREFIX, record, "endpoint.put", {"wanted": wanted, "created": created})
-    return _accepted(call, record, operation, wanted)
+    return accepted(call, record, operation, wanted)
 
 
 def begin(call: Call, prefix: str, record: Record, verb: str, payload: Body) -> Operation:
@@ -89,112 +89,12 @@ def _join(call: Call, record: Record, running: Operation, wanted: Body) -> Respo
     idempotent, and clients repeat one whose answer was lost); another content has to wait."""
     if running.verb != "endpoint.put" or running.payload["wanted"] != wanted:
         raise busy(record)
-    return _accepted(call, record, running, wanted)
-
-
-def _accepted(call: Call, record: Record, operation: Operation, wanted: Body) -> Response:
-    """The thin 201 of the 2024-04-01 dialect: always Creating, no location, no identity, empty systemData.
-
-    It still shows the traffic from before.
-    """
-    live = record.body["properties"]
-    body: Body = {
-        "id": record.body["id"],
-        "name": record.name,
-        "type": record.body["type"],
-        "properties": {
-            "description": wanted["properties"]["description"],
-            "properties": {"AzureAsyncOperationUri": operation_url(call, operation.id)},
-            "scoringUri": None,
-            "swaggerUri": None,
-            "authMode": wanted["properties"]["authMode"],
-            "provisioningState": "Creating",
-            "compute": None,
-            "publicNetworkAccess": wanted["properties"]["publicNetworkAccess"],
-            "traffic": live["traffic"],
-            "mirrorTraffic": live["mirrorTraffic"],
-        },
-        "systemData": {},
-        "tags": wanted["tags"],
-        "kind": "Managed",
-    }
-    return answer(201, body, lro_headers(call, operation, status=True, location=call.self_url(record)))
-
-
-def _new(call: Call, workspace: Record, wanted: Body) -> Record:
-    name, now = call.path["endpoint"], timestamp()
-    arm_id = f"{workspace.body['id']}/onlineEndpoints/{name}"
-    body: Body = {
-        "id": arm_id,
-        "name": name,
-        "type": f"{workspace.body['type']}/onlineEndpoints",
-        "properties": _properties(wanted, "Creating"),
-        "systemData": {"createdAt": now, "createdBy": call.site.identity.client_id, "lastModifiedAt": now},
-        "tags": wanted["tags"],
-        "location": call.site.settings.location,
-        "kind": "Managed",
-        "identity": _identity(call.site, arm_id, wanted["identity"]),
-    }
-    inner = {
-        "workspace_guid": workspace.inner["workspace_guid"],
-        "keys": {"Primary": new_key(), "Secondary": new_key()},
-    }
-    return Record(arm_id.lower(), workspace.id, "endpoint", name, body, inner)
-
-
-def _properties(wanted: Body, state: str) -> Body:
-    asked = wanted["properties"]
-    return {
-        "description": asked["description"],
-        "properties": asked["properties"],
-        "scoringUri": None,
-        "swaggerUri": None,
-        "authMode": asked["authMode"],
-        "provisioningState": state,
-        "compute": None,
-        "publicNetworkAccess": asked["publicNetworkAccess"],
-        "traffic": asked["traffic"],
-        "mirrorTraffic": asked["mirrorTraffic"],
-    }
-
-
-def _identity(site: Site, arm_id: str, wanted: Body) -> Body:
-    """The identity with the ids that the service adds."""
-    kind = str(wanted["type"])
-    shown: Body = {"type": kind}
-    if "systemassigned" in kind.lower():
-        shown |= {
-            "principalId": site.identity.derived("principal", arm_id.lower()),
-            "tenantId": site.identity.tenant_id,
-        }
-    assigned = wanted.get("userAssignedIdentities") or {}
-    if assigned:
-        shown["userAssignedIdentities"] = {
-            key: {
-                "principalId": site.identity.derived("principal", key.lower()),
-                "clientId": site.identity.derived("client", key.lower()),
-            }
-            for key in assigned
-        }
-    return shown
+    return accepted(call, record, running, wanted)
 
 
 def _deployment_names(site: Site, record: Record | None) -> frozenset[str]:
     children = site.store.children(record.id, "deployment") if record else []
     return frozenset(child.name.lower() for child in children)
-
-
-def present(call: Call, record: Record) -> Body:
-    """The body as a GET shows it: URIs once the endpoint has succeeded, and the last operation's."""
-    properties: Body = dict(record.body["properties"])
-    added: Body = {}
-    if record.inner.get("succeeded"):
-        base = f"{call.site.settings.url}/inference/{record.body['location']}/{record.name}"
-        properties |= {"scoringUri": f"{base}/score", "swaggerUri": f"{base}/swagger.json"}
-        added["azureml.onlineendpointid"] = record.id  # all lower case (recorded)
-    added["AzureAsyncOperationUri"] = operation_url(call, record.inner["operation"]["id"])
-    properties["properties"] = properties["properties"] | added
-    return record.body | {"properties": properties}
 
 
 async def get(call: Call) -> Response:
@@ -266,7 +166,7 @@ async def run_put(site: Site, operation: Operation) -> None:
     record = site.store.get(operation.target)
     if record is None:
         return
-    record.body["properties"] = _properties(payload["wanted"], "Succeeded")
+    record.body["properties"] = properties_of(payload["wanted"], "Succeeded")
     record.body["tags"] = payload["wanted"]["tags"]
     record.inner["succeeded"] = True
     site.store.put(record)

@@ -16,9 +16,7 @@ def main(connection: dict[str, str]) -> dict[str, object]:
     from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient, models
 
     seen: dict[str, object] = {}
-    credential = ClientSecretCredential(
-        connection["tenant_id"], connection["client_id"], connection["client_secret"]
-    )
+    credential = ClientSecretCredential(connection["tenant_id"], connection["client_id"], connection["client_secret"])
     client = MachineLearningServicesMgmtClient(credential, connection["subscription_id"], polling_interval=0.05)
     place = {"resource_group_name": connection["resource_group"], "workspace_name": connection["workspace"]}
     names = place | {"endpoint_name": "heart"}
@@ -62,9 +60,7 @@ def main(connection: dict[str, str]) -> dict[str, object]:
     seen["deployment"] = [live.properties.provisioning_state, str(live.properties.liveness_probe.period)]
     seen["skus"] = [item.sku.name for item in client.online_deployments.list_skus(**blue)]
 
-    scaled = models.PartialMinimalTrackedResourceWithSku(
-        sku=models.PartialSku(capacity=3), tags={"scaled": "yes"}
-    )
+    scaled = models.PartialMinimalTrackedResourceWithSku(sku=models.PartialSku(capacity=3), tags={"scaled": "yes"})
     client.online_deployments.begin_update(**blue, body=scaled).result()
     after = client.online_deployments.get(**blue)
     seen["scaled"] = [after.sku.capacity, after.tags]
