@@ -66,6 +66,7 @@ class Applying:
         self._stopping = False
         self._outcomes: list[Outcome] = []
         self._tasks: dict[Ref, asyncio.Task[Outcome]] = {}
+        self._began: dict[Ref, float] = {}
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -86,7 +87,6 @@ class Applying:
         return Report(self._plan, tuple(self._outcomes))
 
     async def _outcome_of(self, action: Action) -> Outcome:
-        began = asyncio.get_running_loop().time()
         try:
             outcome = await self._attempt(action)
         except asyncio.CancelledError:
@@ -98,8 +98,8 @@ class Applying:
         except ArmError as error:
             tail = await self._log_tail(action)
             outcome = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id, tail)
-        seconds = asyncio.get_running_loop().time() - began
-        outcome = replace(outcome, seconds=seconds)
+        if began := self._began.get(action.ref):
+            outcome = replace(outcome, seconds=asyncio.get_running_loop().time() - began)
         self._outcomes.append(outcome)
         self._progress.ended(outcome)
         return outcome
@@ -114,6 +114,7 @@ class Applying:
         async with self._gate:
             if self._stopping:
                 return Outcome(action.ref, action.verb, Result.INTERRUPTED, "not started: asked to stop")
+            self._began[action.ref] = asyncio.get_running_loop().time()
             self._progress.started(action)
             log.info("action started", extra={"verb": str(action.verb), "resource": str(action.ref)})
             await self._live_needs(action)

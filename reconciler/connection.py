@@ -86,16 +86,20 @@ def _emulator(folder: Path, environment: ProjectEnvironment) -> Connection:
         poll_interval_s=EMULATOR_POLL_INTERVAL_S,
         retries=3,
         retry_backoff_s=0.1,
-        sdk_environment={
-            # The unmodified SDK reaches the emulator under Azure's own host names, through its CONNECT proxy.
-            "HTTPS_PROXY": facts["proxy"],
-            "NO_PROXY": "",
-            "REQUESTS_CA_BUNDLE": facts["ca"],
-            "AZURE_TENANT_ID": facts["tenant_id"],
-            "AZURE_CLIENT_ID": facts["client_id"],
-            "AZURE_CLIENT_SECRET": facts["client_secret"],
-        },
+        sdk_environment=sdk_environment(facts),
     )
+
+
+def sdk_environment(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What leads unmodified Azure clients to the emulator, under Azure's own host names through its CONNECT proxy."""
+    return {
+        "HTTPS_PROXY": facts["proxy"],
+        "NO_PROXY": "",
+        "REQUESTS_CA_BUNDLE": facts["ca"],
+        "AZURE_TENANT_ID": facts["tenant_id"],
+        "AZURE_CLIENT_ID": facts["client_id"],
+        "AZURE_CLIENT_SECRET": facts["client_secret"],
+    }
 
 
 class EmulatorCredential:

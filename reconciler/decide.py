@@ -235,7 +235,7 @@ def decide_traffic(
     action = Action(
         Verb.UPDATE,
         resource.ref,
-        "changed outside Git" if drifted else "changed in Git",
+        "changed outside Git" if drifted else "changed in Git" if base else "the endpoint is new",
         changes,
         resource.needs,
         "PUT",

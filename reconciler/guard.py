@@ -122,7 +122,7 @@ def _too_many_deletions(proposed: Plan, live: Live, intent: Intent) -> Iterator[
                 kind,
                 f"{count} of {existing[kind]} would be deleted ({percent:.0f} %)",
                 "limits.max_delete_percent",
-                f"The limit is {intent.limits.max_delete_percent} %: delete in steps, or raise the limit in gitops.yaml.",
+                f"The limit is {intent.limits.max_delete_percent} %: delete in steps, or raise it in gitops.yaml.",
             )
 
 

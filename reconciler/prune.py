@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 PRUNABLE: tuple[KindName, ...] = ("endpoint", "deployment", "model", "environment")
 """Code versions stay: they are invisible to users, cost bytes only, and make a revert instant."""
 
-_REFERENCES = {"properties.model": "model", "properties.environmentId": "environment"}
-_ASSET = re.compile(r"(?P<type>models|environments)/(?P<name>[^/:]+):(?P<version>.+)")
+_REFERENCES = ("properties.model", "properties.environmentId")
+_ASSET = re.compile(r"(?P<type>model|environment)/(?P<name>[^/:]+):(?P<version>.+)")
 
 
 def owned(live: Live, owner: str) -> dict[Ref, Body]:
@@ -89,10 +89,10 @@ def children_of(endpoint: Ref, live: Live) -> list[Ref]:
 def assets_of(deployment: Body) -> frozenset[Ref]:
     """Workspace models and environments that a deployment's body names."""
     found = set()
-    for path, kind in _REFERENCES.items():
-        match = _ASSET.fullmatch(str(asset_id(get(deployment, path, ""))))
-        if match:
-            found.add(Ref("model" if kind == "model" else "environment", match["name"], match["version"]))
+    for path in _REFERENCES:
+        if match := _ASSET.fullmatch(str(asset_id(get(deployment, path, "")))):
+            kind: KindName = "model" if match["type"] == "model" else "environment"
+            found.add(Ref(kind, match["name"], match["version"]))
     return frozenset(found)
 
 

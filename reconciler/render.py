@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from reconciler.domain import Result, Verb
-from reconciler.kinds.forms import asset_id
+from reconciler.kinds.forms import asset_id, storage_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,14 +28,24 @@ def paint(text: str, colour: str, *, on: bool) -> str:
 
 
 def value_text(value: Any) -> str:
-    """One value on one line: strings bare when that is unambiguous, asset ids short, the rest as JSON."""
+    """One value on one line: strings bare when that is unambiguous, asset ids and storage short, the rest as JSON."""
     if isinstance(value, str):
-        short = asset_id(value)
+        short = _unpacked(storage_uri(asset_id(value)))
         plain = short.isprintable() and short == short.strip() and short not in ("", "null", "true", "false")
         text = short if plain else json.dumps(value)
     else:
         text = json.dumps(value, ensure_ascii=True, sort_keys=True)
     return text if len(text) <= WIDEST_VALUE else text[: WIDEST_VALUE - 1] + "…"
+
+
+def _unpacked(text: str) -> str:
+    """JSON that travels as indented text, such as a conda file, on one line."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return text
 
 
 def _before_after(change: Change) -> tuple[str, str]:

@@ -22,8 +22,9 @@ def progress() -> Progress:
 
 def _line(outcome: Outcome) -> str:
     mark = _MARK.get(outcome.result, "ok")
+    took = f" ({outcome.seconds:.1f} s)" if outcome.seconds else ""
     why = f": {outcome.message}" if outcome.message else ""
-    return f"{mark:>3} {outcome.ref} {outcome.result} ({outcome.seconds:.1f} s){why}"
+    return f"{mark:>3} {outcome.ref} {outcome.result}{took}{why}"
 
 
 class _Plain:

@@ -131,7 +131,7 @@ KIND = Kind(
         Field(
             "scale_settings.type",
             "properties.scaleSettings.scaleType",
-            one_of(default="Default"),
+            one_of({"default": "Default"}),
             default="Default",
         ),
         Field(
@@ -163,7 +163,7 @@ KIND = Kind(
         Field(
             "egress_public_network_access",
             "properties.egressPublicNetworkAccess",
-            one_of(enabled="Enabled", disabled="Disabled"),
+            one_of({"enabled": "Enabled", "disabled": "Disabled"}),
             immutable=_NEW_DEPLOYMENT,
             source="learn.microsoft.com: concept-secure-online-endpoint, cannot be changed after creation",
         ),

@@ -34,7 +34,7 @@ KIND = Kind(
         Field(
             "identity.type",
             "identity.type",
-            one_of(system_assigned="SystemAssigned", user_assigned="UserAssigned"),
+            one_of({"system_assigned": "SystemAssigned", "user_assigned": "UserAssigned"}),
             default="SystemAssigned",
             immutable=_NEW_ENDPOINT,
             source="learn.microsoft.com: how-to-access-resources-from-endpoints-managed-identities, 'immutable'",
@@ -50,14 +50,14 @@ KIND = Kind(
         Field(
             "auth_mode",
             "properties.authMode",
-            one_of(key="Key", aml_token="AMLToken", aad_token="AADToken"),
+            one_of({"key": "Key", "aml_token": "AMLToken", "aad_token": "AADToken"}),
             default="Key",
         ),
         Field(
             "public_network_access",
             "properties.publicNetworkAccess",
-            one_of(enabled="Enabled", disabled="Disabled"),
-            source="learn.microsoft.com: concept-secure-online-endpoint; the default is enabled, so it is never left out",
+            one_of({"enabled": "Enabled", "disabled": "Disabled"}),
+            source="learn.microsoft.com: concept-secure-online-endpoint; the default is enabled, so it is always sent",
         ),
         Field(
             "properties",

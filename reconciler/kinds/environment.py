@@ -62,7 +62,7 @@ KIND = Kind(
             immutable=_NEW_VERSION,
         ),
         Field("build", "properties.build", Form(_build, _comparable_build), default=None, immutable=_NEW_VERSION),
-        Field("os_type", "properties.osType", one_of(linux="Linux", windows="Windows"), default="Linux"),
+        Field("os_type", "properties.osType", one_of({"linux": "Linux", "windows": "Windows"}), default="Linux"),
         Field(
             "inference_config",
             "properties.inferenceConfig",

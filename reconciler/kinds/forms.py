@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 def _same(value: Any) -> Any:
@@ -62,7 +62,7 @@ _LOCAL_UPLOAD = re.compile(r".*/paths/(?:ServiceReplicated/[^/]+/)?(?P<path>Loca
 
 
 def asset_id(value: Any) -> Any:
-    """Reduce any spelling of an asset id to type, name and version.
+    """Reduce any spelling of an asset id to how a plan names it: ``model/churn:3``.
 
     Azure may answer in another form than it was asked in (ARM id, or ``azureml://locations/…/workspaces/<guid>/…``).
     A deployment can only name assets of its own workspace or of a registry, so the workspace itself is left out.
@@ -70,9 +70,9 @@ def asset_id(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if found := _REGISTRY_ASSET.fullmatch(value):
-        return f"registry {found['registry'].lower()}: {found['type'].lower()}/{found['name']}:{found['version']}"
+        return f"registry {found['registry'].lower()}: {found['type'].lower()[:-1]}/{found['name']}:{found['version']}"
     if found := _WORKSPACE_ASSET.fullmatch(value):
-        return f"{found['type'].lower()}/{found['name']}:{found['version']}"
+        return f"{found['type'].lower()[:-1]}/{found['name']}:{found['version']}"
     return value
 
 
@@ -108,7 +108,7 @@ def _strings(value: Any) -> Any:
     return {key: str(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def one_of(**spellings: str) -> Form:
+def one_of(spellings: Mapping[str, str]) -> Form:
     """Translate a manifest enum to its wire spelling; compare without case, as Azure answers in its own."""
     return Form(lambda value: spellings.get(str(value).lower(), value), _lower)
 
