@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Manifest", "Validated", "validate"]
 
+# Characters of a finding's text: shown at most, looked through for secrets at most, and enough to know a secret by.
 _LONGEST = 240
+_READ = 2000
+_TELLTALE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,14 @@ def _presentable(findings: Iterable[Finding], secret_values: set[str]) -> list[F
     """Findings in order of place, each once, with no secret in any text and none too long to read."""
     longest_first = sorted(secret_values, key=lambda value: (-len(value), value))
     # Whatever its case: names are compared in lower case and may be suggested so.
-    secret = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if longest_first else None
+    secret = re.compile("|".join(map(_telltale, longest_first)), re.IGNORECASE) if longest_first else None
     unique = {_clean(finding, secret) for finding in findings}
     return sorted(unique, key=_order)
+
+
+def _telltale(secret: str) -> str:
+    """Pattern of a secret; of a long one its beginning, and then all that follows."""
+    return re.escape(secret) if len(secret) <= _TELLTALE else re.escape(secret[:_TELLTALE]) + r"[\s\S]*"
 
 
 def _clean(finding: Finding, secret: re.Pattern[str] | None) -> Finding:
@@ -124,7 +132,9 @@ def _clean(finding: Finding, secret: re.Pattern[str] | None) -> Finding:
         if value is None:
             return None
         if secret is not None:
-            value = secret.sub("(secret)", value)
+            # What is cut off may be the rest of a secret whose beginning is not recognised alone.
+            head = secret.sub("(secret)", value[:_READ])
+            value = head if len(value) <= _READ else head[:-_TELLTALE]
         return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
 
     return replace(

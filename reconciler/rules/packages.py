@@ -19,7 +19,7 @@ _ITEM = re.compile(r"\s*-\s+(?P<item>.+)$")
 _SPEC = re.compile(
     r"(?:[\w.-]+::)?(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?:(?P<exact>={1,3})\s*(?P<version>[\w.+!]+))?"
 )
-_MLMODEL = re.compile(r"\s*(?P<key>\w+)\s*:\s*['\"]?(?P<value>[^'\"\s{}#]*)['\"]?\s*(?:#.*)?$")
+_MLMODEL = re.compile(r"\s*(?P<key>\w+)\s*+:\s*+['\"]?(?P<value>[^'\"\s{}#]*+)['\"]?\s*+(?:#.*)?$")
 _ALIASES = {"mlflow_skinny": "mlflow", "sklearn": "scikit_learn", "torch": "pytorch"}
 _MLMODEL_PACKAGES = {
     "python_version": "python",

@@ -102,7 +102,7 @@ def placeholders(subject: Subject, _scope: Scope) -> Iterator[Finding]:
     """Refuse names that were only ever meant to be replaced, such as ``placeholder-name``."""
     for pointer, text in subject.strings:
         naming = pointer[-1] in _NAMING and pointer[0] not in _FREE
-        if naming and _PLACEHOLDER.fullmatch(text):
+        if naming and _is_placeholder(text):
             yield subject.finding(
                 RULE,
                 pointer,
@@ -203,4 +203,8 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
 
 def _marked(text: str) -> bool:
     """Whether another rule has the better word: a template marker, or a placeholder."""
-    return bool(MARKER.search(text) or _PLACEHOLDER.fullmatch(text))
+    return bool(MARKER.search(text)) or _is_placeholder(text)
+
+
+def _is_placeholder(text: str) -> bool:
+    return len(text) <= 256 and _PLACEHOLDER.fullmatch(text) is not None

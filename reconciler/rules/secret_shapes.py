@@ -15,7 +15,7 @@ _SHAPES = {
     "storage account key": r"(?<![A-Za-z0-9+])(?P<k2>[A-Za-z0-9+/]{86}==)",
     "SAS signature": r"[?&;](?i:sig)=(?P<k3>[A-Za-z0-9%+/]{16,}(?:=|%3[Dd])*)",
     "connection string password": r"(?i:\b(?:password|pwd)\s*=\s*)(?P<k4>[^;\s$<{][^;\s]{3,})",
-    "JSON web token": r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{4,}\.?[A-Za-z0-9_-]*",
+    "JSON web token": r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{4,}\.?[A-Za-z0-9_-]*",
     "bearer token": r"(?i:\bbearer)\s+(?P<k5>[A-Za-z0-9._~+/-]{20,}=*)",
     "Microsoft Entra client secret": r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])",
     "Databricks token": r"\bdapi[0-9a-f]{32}(?:-\d+)?\b",
@@ -43,9 +43,9 @@ _ABOUT = re.compile(
     r"|audience|issuer|timeout)$"
 )
 _HARMLESS_VALUE = re.compile(
-    r"(?i)\s*(?:true|false|yes|no|on|off|none|null|enabled|disabled|default|required|-?\d{1,4}(?:\.\d+)?|\*+|"
+    r"(?i)(?:true|false|yes|no|on|off|none|null|enabled|disabled|default|required|-?\d{1,4}(?:\.\d+)?|\*+|"
     r"[a-z][a-z0-9+.-]*://[^\s]*|(?:\.{0,2}|~)/[\w./-]*|[a-z][a-z0-9]*_identity|managed-identity|key-?vault|"
-    r"key|aml_?token|aad_?token)?\s*"
+    r"key|aml_?token|aad_?token)?"
 )
 
 
@@ -72,4 +72,4 @@ def announces(key: str) -> bool:
 
 def harmless(value: str) -> bool:
     """Whether a value is plainly no secret, whatever its name: a switch, a small number, a path, a plain URL."""
-    return bool(_HARMLESS_VALUE.fullmatch(value))
+    return bool(_HARMLESS_VALUE.fullmatch(value.strip()))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from reconciler.domain import LocalPath, Pointer
     from reconciler.rules.scope import Scope, Subject
 
+_MANY = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Spotted:
@@ -63,7 +65,7 @@ def spot(subject: Subject, scope: Scope) -> Iterator[Spotted]:
     for pointer, text in subject.strings:
         if pointer[0] == "$schema":
             continue
-        if shaped := in_text(text):
+        if shaped := _few(in_text(text), text):
             yield from (Spotted(*match, document.at(*pointer), dotted(pointer)) for match in shaped)
         elif kind := _by_name(pointer, text):
             yield Spotted(kind, text, document.at(*pointer), dotted(pointer))
@@ -74,6 +76,11 @@ def spot(subject: Subject, scope: Scope) -> Iterator[Spotted]:
         if at or subject.kind == "environment":
             local = scope.local(subject, *environment.pointer("conda_file"))
             yield from _in_file(local, dotted(environment.pointer("conda_file")))
+
+
+def _few(shaped: list[tuple[str, str]], text: str) -> list[tuple[str, str]]:
+    """The secrets in a text; the whole text as one, when it holds nothing else."""
+    return shaped if len(shaped) <= _MANY else [(shaped[0][0], text)]
 
 
 def _by_name(pointer: Pointer, text: str) -> str | None:
@@ -112,5 +119,5 @@ def _in_file(local: LocalPath | None, path: str) -> Iterator[Spotted]:
         return
     for text in local.texts.values():
         for number, line in enumerate(text.splitlines(), start=1):
-            for kind, value in in_text(line):
+            for kind, value in _few(in_text(line), line):
                 yield Spotted(kind, value, Position(local.path, number, line.find(value) + 1), path)

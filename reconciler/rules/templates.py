@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from reconciler.rules.scope import Scope, Subject
 
 # {{X}} and {% %} Jinja, Helm; <X> by hand; ${X} $X envsubst; $(X) Azure Pipelines; #{X}# and __X__ of tasks that
-# replace tokens.
+# replace tokens. None can overlap itself, so hostile text takes no longer than other text.
 MARKER = re.compile(
-    r"\$\{\{.*?\}\}|\{\{.*?\}\}|\{%.*?%\}|<[A-Za-z][\w .-]*>|\$\{[A-Za-z_][\w.:-]*\}|\$\([A-Za-z_][\w.]*\)"
+    r"\$?\{\{[^{}\n]*+\}\}|\{%[^%\n]*+%\}|<[A-Za-z][\w .-]*>|\$\{[A-Za-z_][\w.:-]*\}|\$\([A-Za-z_][\w.]*\)"
     r"|\$[A-Za-z_]\w*|#\{[\w.]+\}#?|__[A-Z][A-Z0-9_]*__"
 )
 # Azure resolves these when the container starts (learn.microsoft.com/azure/machine-learning/concept-secret-injection).

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from reconciler.domain import LocalPath, Position, Severity
+from reconciler.domain import Document, LocalPath, Position, Severity
 from reconciler.manifest import Context
 from reconciler.validate import Validated, validate
 from reconciler.yaml_reader import parse
@@ -137,3 +139,24 @@ def test_the_worked_example_of_a_kind_that_is_not_managed_names_the_kind() -> No
     assert finding.rule == "unsupported-kind"
     assert "batch deployment" in finding.message
     assert finding.path == "$schema"
+
+
+HOSTILE = ["{{", "${{", "{%", "<a", "eyJ-", "your-", "://", "password =", " ", "bearer ", "a-", "/models/", "\\x", "A/"]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_hostile_text_takes_no_longer_than_other_text(piece: str) -> None:
+    text = piece * (100_000 // len(piece)) + "\n!"
+    data = {
+        "kind": "deployment",
+        "name": text,
+        "endpoint_name": text,
+        "model": text,
+        "environment": {"image": text, "conda_file": "conda.yml"},
+        "environment_variables": {"PASSWORD": text},
+    }
+    document = Document(data, {(): Position("a.yml")})
+    survey = {"conda.yml": LocalPath("conda.yml", "file", ("conda.yml",), len(text), {"conda.yml": text})}
+    start = time.perf_counter()
+    validate([document], MANAGED, survey)
+    assert time.perf_counter() - start < 5
