@@ -134,7 +134,8 @@ def _clean(finding: Finding, secret: re.Pattern[str] | None) -> Finding:
         if secret is not None:
             # What is cut off may be the rest of a secret whose beginning is not recognised alone.
             head = secret.sub("(secret)", value[:_READ])
-            value = head if len(value) <= _READ else head[:-_TELLTALE]
+            whole = len(value) <= _READ or head.endswith("(secret)")
+            value = head if whole else head[:-_TELLTALE]
         return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
 
     return replace(

@@ -113,6 +113,18 @@ def test_a_secret_that_is_a_name_is_not_suggested_as_one() -> None:
     assert unresolved.hint == "did you mean (secret)?"
 
 
+@pytest.mark.parametrize("length", [9, 64, 65, 300, 1990, 5000])
+def test_a_secret_of_any_length_is_not_shown_in_part_either(length: int) -> None:
+    secret = "".join(chr(ord("a") + number * 7 % 26) + str(number % 10) for number in range(length))[:length]
+    result = validated(
+        "kind: deployment\nname: blue\ninstance_type: Standard_DS3_v2\nmodel: azureml:m:1\nenvironment: azureml:e:1\n"
+        f"environment_variables: {{DB_PASSWORD: {secret}}}\nendpoint_name: {'-' * 20}{secret}\n"
+    )
+    (unresolved,) = [finding for finding in result.findings if finding.path == "endpoint_name"]
+    assert unresolved.found == "-" * 20 + "(secret)"
+    assert secret[:9] not in repr(result.findings)
+
+
 def test_a_secret_in_a_conda_file_is_found_at_its_line_in_that_file() -> None:
     conda = "dependencies:\n  - pip:\n      - --index-url=https://me:pa55word@feeds.example.com/simple\n"
     survey = {"conda.yml": LocalPath("conda.yml", "file", ("conda.yml",), len(conda), {"conda.yml": conda})}
