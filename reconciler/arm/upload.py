@@ -10,7 +10,8 @@ import asyncio
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.errors import ArmError
 from reconciler.kinds.kind import arm_path, put
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from reconciler.domain import Action, Body
 
 
+LAST_WORDS_BYTES = 2000
+
+
 class Uploader:
     """Registers what an action uploads. Use as an async context manager; ``root`` is the project folder."""
 
@@ -30,6 +34,7 @@ class Uploader:
         self._arm = arm
         self._root = root
         self._worker: asyncio.subprocess.Process | None = None
+        self._worker_log: IO[bytes] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Uploader:
@@ -39,6 +44,8 @@ class Uploader:
         if self._worker and self._worker.returncode is None:
             self._worker.terminate()
             await self._worker.wait()
+        if self._worker_log:
+            self._worker_log.close()
 
     async def register(self, action: Action) -> Body:
         """Upload and register the asset of a create, and return it as it is live. Raises ArmError."""
@@ -92,7 +99,7 @@ class Uploader:
             await worker.stdin.drain()
             line = await worker.stdout.readline()
         if not line:
-            raise ArmError("the upload process ended unexpectedly", code="UploadFailed")
+            raise ArmError(f"the upload process ended unexpectedly: {self._last_words()}", code="UploadFailed")
         answer = json.loads(line)
         if error := answer.get("error"):
             raise ArmError(error["message"], code=error["code"], status=error["status"])
@@ -100,6 +107,7 @@ class Uploader:
     async def _started(self) -> asyncio.subprocess.Process:
         if self._worker is None or self._worker.returncode is not None:
             connection = self._arm.connection
+            self._worker_log = self._worker_log or tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child
             self._worker = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -107,12 +115,21 @@ class Uploader:
                 _settings_of(connection),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
+                stderr=self._worker_log,
                 env={**os.environ, **connection.sdk_environment},
                 start_new_session=True,  # Ctrl-C is ours to handle: a registration under way is finished first.
                 limit=1 << 20,
             )
         return self._worker
+
+    def _last_words(self) -> str:
+        """The last line that the child wrote to stderr, where the SDK also draws its progress bars."""
+        if self._worker_log is None:
+            return "it said nothing"
+        size = self._worker_log.seek(0, os.SEEK_END)
+        self._worker_log.seek(max(0, size - LAST_WORDS_BYTES))
+        said = self._worker_log.read().decode("utf-8", "replace").strip()
+        return said.splitlines()[-1].strip() if said else "it said nothing"
 
 
 def _settings_of(connection: Connection) -> str:
