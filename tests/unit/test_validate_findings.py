@@ -172,3 +172,8 @@ def test_hostile_text_takes_no_longer_than_other_text(piece: str) -> None:
     start = time.perf_counter()
     validate([document], MANAGED, survey)
     assert time.perf_counter() - start < 5
+
+
+def test_a_secret_silences_whatever_else_is_wrong_with_its_value() -> None:
+    result = validated("kind: environment\nname: e\nimage: https://me:pa55word@feeds.example.com/x\n")
+    assert rules_at(result) == [("literal-secret", "image")]
