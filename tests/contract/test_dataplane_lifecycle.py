@@ -182,9 +182,10 @@ async def test_an_update_loses_no_request_and_ends_the_old_process(plane, tmp_pa
 
 async def test_a_request_under_way_is_answered_by_the_process_that_took_it(plane, tmp_path):
     source = """
-        import pathlib, threading
+        import pathlib, signal, threading
         def init(): pass
         def run(data):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             folder = pathlib.Path(data.strip('"'))
             (folder / "taken").touch()
             while not (folder / "go").exists():
