@@ -15,6 +15,7 @@ from reconciler.errors import UsageError
 from reconciler.project_file import (
     FILE_NAME,
     defaults_of,
+    environment_of,
     find_project,
     load_project,
     read_bytes,
@@ -68,9 +69,7 @@ def load_environment(root: Path, project: Project, environment: str) -> Loaded:
 
     Raises UsageError for an environment that the project does not have, SourceError for unreadable files.
     """
-    if environment not in project.environments:
-        known = ", ".join(sorted(project.environments))
-        raise UsageError(f"no environment '{environment}' in {FILE_NAME}; there are: {known}")
+    environment_of(project, environment)
     written = read_project_file(root).document
     findings: list[Finding] = []
     overlays = root / project.overlays

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from reconciler.domain import Document, Finding, Position
-from reconciler.errors import SourceError
+from reconciler.errors import SourceError, UsageError
 from reconciler.naming import dotted
 from reconciler.patch import merge_patch
 from reconciler.yaml_reader import MAX_BYTES, parse
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.domain import Pointer
     from reconciler.variables import Scalar
-    from schemas.project import Variable
+    from schemas.project import ProjectEnvironment, Variable
 
 FILE_NAME = "gitops.yaml"
 
@@ -72,6 +72,15 @@ def read_project_file(root: Path) -> ProjectFile:
         wrong = (_finding(document, details["type"], details["loc"], details["msg"]) for details in error.errors())
         return ProjectFile(document, None, (*findings, *wrong))
     return ProjectFile(document, project, (*findings, *_variable_findings(project, document)))
+
+
+def environment_of(project: Project, name: str) -> ProjectEnvironment:
+    """Return the environment of that name. Raises UsageError with the one that was meant, or all there are."""
+    if name not in project.environments:
+        near = get_close_matches(name, project.environments, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(project.environments))}"
+        raise UsageError(f"no environment '{name}' in {FILE_NAME}; {hint}")
+    return project.environments[name]
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,12 +6,11 @@ import asyncio
 import json
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.parser import command, environment_option, output_option
-from reconciler.cli.place import project_root, with_arm
+from reconciler.cli.place import path_of, project_root, with_arm
 from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
 from reconciler.errors import PlanRefused, Problem, StalePlan, UsageError
@@ -95,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _saved(options: argparse.Namespace) -> dict[str, Any]:
     try:
-        document = json.loads(Path(options.plan).read_text())
+        document = json.loads(path_of(options, options.plan).read_text())
     except OSError as error:
         raise UsageError(f"{options.plan}: {error.strerror}") from error
     except ValueError as error:

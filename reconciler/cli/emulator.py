@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.parser import command, environment_option, output_option
-from reconciler.cli.place import environment_of, project_of, project_root
+from reconciler.cli.place import path_of, project_of, project_root
 from reconciler.errors import EmulatorError, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from schemas.project import Project
 
@@ -61,13 +61,14 @@ def _told(answer: dict[str, Any], folder: Path) -> str:
 
 def _folder(options: argparse.Namespace) -> Path:
     if options.folder:
-        return Path(options.folder).resolve()
+        return path_of(options, options.folder).resolve()
     root = project_root(options)
     project = project_of(root)
     return (root / _emulator_of(project, options.environment)).resolve()
 
 
 def _emulator_of(project: Project, environment: str | None) -> str:
+    from reconciler.project_file import environment_of
     from schemas.project import EmulatorTarget
 
     names = [environment] if environment else sorted(project.environments)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.parser import command, environment_option, output_option
-from reconciler.cli.place import project_root, with_arm
+from reconciler.cli.place import path_of, project_root, with_arm
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from reconciler.arm.client import Arm
     from reconciler.arm.score import Answer
@@ -72,7 +72,7 @@ def _questions(options: argparse.Namespace, root: Path) -> list[_Question]:
     if options.request:
         if not options.endpoint:
             raise UsageError("--request needs the ENDPOINT to ask")
-        file = Path(options.directory, options.request)
+        file = path_of(options, options.request)
         if not file.is_file():
             raise UsageError(f"--request {options.request}: no such file")
         return [_Question(options.endpoint, file)]

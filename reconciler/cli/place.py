@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from reconciler.arm.client import Arm
-    from schemas.project import Project, ProjectEnvironment
+    from schemas.project import Project
 
 T = TypeVar("T")
+
+
+def path_of(options: argparse.Namespace, name: str) -> Path:
+    """A path of the command line; like Git's, relative to the folder that ``-C`` names."""
+    return Path(options.directory, name)
 
 
 def project_root(options: argparse.Namespace) -> Path:
@@ -38,21 +43,11 @@ def project_of(root: Path) -> Project:
     return project
 
 
-def environment_of(project: Project, name: str) -> ProjectEnvironment:
-    """The environment of that name. Raises UsageError with those that exist."""
-    from difflib import get_close_matches
-
-    if name not in project.environments:
-        near = get_close_matches(name, project.environments, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(project.environments))}"
-        raise UsageError(f"no environment '{name}' in gitops.yaml; {hint}")
-    return project.environments[name]
-
-
 def with_arm(options: argparse.Namespace, root: Path, work: Callable[[Arm], Coroutine[Any, Any, T]]) -> T:
     """Connect to the environment of ``options``, do ``work``, and close the session. Raises ArmError, EmulatorError."""
     from reconciler.arm.client import connect
     from reconciler.connection import connection_to
+    from reconciler.project_file import environment_of
 
     connection = connection_to(environment_of(project_of(root), options.environment), root)
 

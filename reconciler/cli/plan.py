@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.parser import command, environment_option, output_option
-from reconciler.cli.place import project_root, with_arm
+from reconciler.cli.place import path_of, project_root, with_arm
 from reconciler.errors import PlanRefused, UsageError
 from reconciler.render import plan_json, plan_markdown, plan_text
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from reconciler.domain import Plan
 
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if plan.refusals:
         return PlanRefused.exit_code
     if options.out:
-        save(plan, Path(options.out))
+        save(plan, path_of(options, options.out))
         output.note(f"Saved to {options.out}: aml-gitops apply -e {plan.environment} {options.out}")
     return CHANGES_PENDING if options.detailed_exitcode and plan.actions else 0
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.parser import command
+from reconciler.cli.place import path_of
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
     texts = json_schemas()
     if options.out:
-        folder = Path(options.out)
+        folder = path_of(options, options.out)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (folder / name).write_text(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.parser import command, environment_option, output_option
-from reconciler.cli.place import environment_of, project_of, project_root
+from reconciler.cli.place import path_of, project_of, project_root
 from reconciler.domain import Severity
 from reconciler.errors import ManifestError, UsageError
 
@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _project(options: argparse.Namespace) -> tuple[tuple[Finding, ...], str]:
+    from reconciler.project_file import environment_of
     from reconciler.sync import check
 
     root = project_root(options)
@@ -84,7 +85,7 @@ def _loose(options: argparse.Namespace) -> tuple[Finding, ...]:
     from reconciler.survey import survey
     from reconciler.validate import validate
 
-    paths = [Path(options.directory, path) for path in options.paths]
+    paths = [path_of(options, path) for path in options.paths]
     for path in paths:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
