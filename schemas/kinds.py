@@ -56,6 +56,7 @@ UNSUPPORTED: Mapping[str, str] = {
 # File name of ``$schema`` without ``.schema.json``, in lower case. Names as published for the CLI v2
 # (azuremlschemas.azureedge.net/latest), which the samples of Azure/azureml-examples refer to.
 _BY_SCHEMA: Mapping[str, str] = {
+    # This product's own files, schemas/json.
     "endpoint": "endpoint",
     "deployment": "deployment",
     "managedonlineendpoint": "endpoint",

@@ -67,7 +67,7 @@ def test_equal_through_links(tmp_path):
     (folder / "link.py").symlink_to(folder / "src" / "score.py")
     (folder / "linked").symlink_to(shared)
     (folder / "nowhere").symlink_to(folder / "gone")
-    (folder / ".amlignore").write_text("README\nlinked/m\n")
+    (folder / ".amlignore").write_text("README\nlinked/m\nsrc/lib\n")
     (tmp_path / "door").symlink_to(folder)
     for path in (folder, tmp_path / "door", folder / "link.py"):
         assert content_hash(path) == theirs(path)

@@ -155,6 +155,13 @@ def test_order_of_arguments_does_not_matter():
     ]
 
 
+def test_manifests_come_by_kind_and_name_and_findings_by_place():
+    base = documents(a="kind: endpoint\nname: zebra\n", b="kind: endpoint\nname: ant\n---\nkind: model\nname: m\n")
+    result, findings = composed([*base, *documents(c="kind: model\nname: m\n")], documents(o="kind: model\nname: x\n"))
+    assert [d.data["name"] for d in result] == ["m", "m", "ant", "zebra"]
+    assert [finding.position.file for finding in findings] == ["c.yml", "o.yml"]
+
+
 @pytest.mark.parametrize(
     ("file", "written", "path"),
     [

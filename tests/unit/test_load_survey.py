@@ -59,6 +59,10 @@ def test_out_of_the_project(root, path):
     assert only(root, path).kind == "outside"
 
 
+def test_an_absolute_path_is_outside_wherever_it_leads(root):
+    assert only(root, root / "base" / "model").kind == "outside"
+
+
 def test_a_link_out_of_the_project(root, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (outside / "x").write_text("x")

@@ -155,6 +155,7 @@ def test_a_document_must_be_a_mapping(text):
         ("a: *nowhere\n", 1, 4),
         ("a: &a [*a]\n", 1, 8),
         ("a: &a {b: {<<: *a}}\n", 1, 16),
+        ("a: &x 1\nb: &x [*x]\n", 2, 8),
         ("a: &x 1\n---\nb: *x\n", 3, 4),
         ("%YAML 3.0\n---\na: 1\n", 1, 1),
         ("a: b\x00c\n", 1, 5),
