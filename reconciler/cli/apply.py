@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option, output_option
 from reconciler.cli.place import path_of, project_root, with_arm
 from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
@@ -27,31 +26,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 FAILED = 1
 
-EXAMPLES = """\
-  aml-gitops apply -e dev                              shows the plan and asks
-  aml-gitops apply -e prod --yes                       in a pipeline
-  aml-gitops apply -e prod prod.plan --yes             exactly the saved plan, or exit 5
-  aml-gitops apply -e dev --confirm endpoint/churn     agree that endpoint/churn stops serving"""
-
 
 class _Declined(Problem):
     """The person said no."""
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "apply", run, "bring live to what the manifests say", EXAMPLES)
-    environment_option(parser)
-    parser.add_argument("plan", nargs="?", metavar="PLANFILE", help="apply exactly this saved plan")
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; required without a terminal")
-    parser.add_argument(
-        "--confirm",
-        action="append",
-        default=[],
-        metavar="RESOURCE",
-        help="agree that this endpoint or traffic stops serving (repeatable)",
-    )
-    output_option(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

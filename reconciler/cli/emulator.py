@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option, output_option
 from reconciler.cli.place import path_of, project_of, project_root
 from reconciler.errors import EmulatorError, UsageError
 
@@ -17,20 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.project import Project
-
-EXAMPLES = """\
-  aml-gitops emulator start        in the folder that the project's emulator environment names
-  aml-gitops emulator status
-  aml-gitops emulator reset        stop it and forget everything it holds"""
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "emulator", run, "run the embedded Azure ML on this machine", EXAMPLES)
-    parser.add_argument("action", choices=("start", "stop", "status", "reset"))
-    environment_option(parser, required=False)
-    parser.add_argument("--folder", metavar="DIR", help="state folder, instead of the one an environment names")
-    output_option(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option, output_option
 from reconciler.cli.place import path_of, project_root, with_arm
 from reconciler.errors import UsageError
 
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
     from reconciler.arm.score import Answer
     from reconciler.sync import Checked
 
-EXAMPLES = """\
-  aml-gitops invoke -e local                           every endpoint that declares a sample, answers compared
-  aml-gitops invoke -e local churn                     its declared sample
-  aml-gitops invoke -e prod churn --request body.json --deployment green"""
-
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -32,18 +26,6 @@ class _Question:
     expect: Any = None
     tolerance: float = 0.0
     compared: bool = False
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "invoke", run, "ask endpoints, and compare with the sample they declare", EXAMPLES)
-    environment_option(parser)
-    parser.add_argument(
-        "endpoint", nargs="?", metavar="ENDPOINT", help="endpoint to ask; all with a sample if left out"
-    )
-    parser.add_argument("--request", metavar="FILE", help="JSON request; the declared sample if left out")
-    parser.add_argument("--deployment", metavar="D", help="ask this deployment, whatever its traffic")
-    output_option(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

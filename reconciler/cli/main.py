@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli import apply, emulator, invoke, output, plan, render, schema, status, validate
+from reconciler.cli.commands import COMMANDS
 from reconciler.cli.parser import Parser, common_options
 from reconciler.errors import ManifestError, PlanRefused, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-COMMANDS = (validate, render, plan, apply, status, invoke, schema, emulator)
 
 EXIT_CODES = """\
 exit codes:
@@ -27,9 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``aml-gitops`` and return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    from reconciler.cli import output
+
     output.set_up(options)
     try:
-        code: int = options.run(options)
+        code: int = import_module(options.module).run(options)
         sys.stdout.flush()
     except ManifestError as error:
         output.findings_to_stderr(error.findings)
@@ -60,9 +61,22 @@ def _parser() -> Parser:
         description="GitOps for private Azure Machine Learning: live endpoints become what the manifests say.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("--version", action="version", version=f"aml-gitops {version('aml-gitops')}")
+    parser.add_argument("--version", action=_Version)
     common_options(parser, top=True)
     commands: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in COMMANDS:
-        module.add(commands)
+    for add in COMMANDS:
+        add(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    """Print the version and leave. It is looked up only then: package metadata takes longer than the whole help."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"aml-gitops {version('aml-gitops')}\n")
+        parser.exit()

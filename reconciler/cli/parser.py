@@ -7,10 +7,7 @@ import os
 import re
 import sys
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, NoReturn
 
 USAGE = 64
 PREFIX = "AML_GITOPS_"
@@ -75,13 +72,16 @@ def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
     )
 
 
-def command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str, examples: str) -> Parser:
-    """Add a command with its summary and examples, and the options all commands share."""
+def command(commands: Any, name: str, summary: str, examples: str) -> Parser:
+    """Add a command with its summary and examples, and the options all commands share.
+
+    ``reconciler.cli.<name>`` has its ``run``; it is imported only when the command is called.
+    """
     parser: Parser = commands.add_parser(
         name, help=summary, description=summary[:1].upper() + summary[1:] + ".", epilog=f"examples:\n{examples}"
     )
     common_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(module=f"reconciler.cli.{name}")
     return parser
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option, output_option
 from reconciler.cli.place import path_of, project_root, with_arm
 from reconciler.errors import PlanRefused, UsageError
 from reconciler.render import plan_json, plan_markdown, plan_text
@@ -19,21 +18,6 @@ if TYPE_CHECKING:
     from reconciler.domain import Plan
 
 CHANGES_PENDING = 2
-
-EXAMPLES = """\
-  aml-gitops plan -e prod
-  aml-gitops plan -e prod -o markdown >> "$GITHUB_STEP_SUMMARY"
-  aml-gitops plan -e prod --out prod.plan && aml-gitops apply -e prod prod.plan
-  aml-gitops plan -e prod --detailed-exitcode      2 when there is something to do"""
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "plan", run, "show what apply would do, and why; never writes to Azure", EXAMPLES)
-    environment_option(parser)
-    output_option(parser, "text", "json", "markdown")
-    parser.add_argument("--out", metavar="FILE", help="also save the plan, bound to the revision and the live state")
-    parser.add_argument("--detailed-exitcode", action="store_true", help="end with 2 when changes are pending")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option
 from reconciler.cli.place import project_root
 
 if TYPE_CHECKING:
     import argparse
-
-EXAMPLES = """\
-  aml-gitops render -e prod
-  diff <(aml-gitops render -e test) <(aml-gitops render -e prod)"""
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "render", run, "print the composed manifests of an environment as YAML", EXAMPLES)
-    environment_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.parser import command
 from reconciler.cli.place import path_of
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-
-EXAMPLES = """\
-  aml-gitops schema                      list the schemas
-  aml-gitops schema deployment           print one
-  aml-gitops schema --out schemas/json   write all, for editors and CI"""
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "schema", run, "print or write the JSON Schemas of manifests and gitops.yaml", EXAMPLES)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="schema to print")
-    parser.add_argument("--out", metavar="DIR", help="folder to write all schemas into")
 
 
 def run(options: argparse.Namespace) -> int:

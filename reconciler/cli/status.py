@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option, output_option
 from reconciler.cli.place import project_root, with_arm
 
 if TYPE_CHECKING:
@@ -15,10 +14,6 @@ if TYPE_CHECKING:
 
     from reconciler.domain import Warn
     from reconciler.status import Standing
-
-EXAMPLES = """\
-  aml-gitops status -e prod
-  aml-gitops status -e prod -o json | jq '.resources[] | select(.sync != "InSync")'"""
 
 _STYLE = {
     "InSync": "green",
@@ -30,13 +25,6 @@ _STYLE = {
     "Refused": "red",
     "Failed": "red",
 }
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(commands, "status", run, "show whether each resource is in sync and healthy", EXAMPLES)
-    environment_option(parser)
-    output_option(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

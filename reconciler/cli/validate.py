@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.parser import command, environment_option, output_option
 from reconciler.cli.place import path_of, project_of, project_root
 from reconciler.domain import Severity
 from reconciler.errors import ManifestError, UsageError
@@ -17,25 +16,6 @@ if TYPE_CHECKING:
     import argparse
 
     from reconciler.domain import Finding
-
-EXAMPLES = """\
-  aml-gitops validate                                  every environment of the project
-  aml-gitops validate -e prod                          one environment
-  aml-gitops validate endpoint.yml --network legacy_egress     files without a project
-  aml-gitops validate -o json | jq '.findings[].rule'"""
-
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = command(
-        commands, "validate", run, "check manifests against schemas and policy; all findings at once", EXAMPLES
-    )
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders to check without a project")
-    environment_option(parser, required=False)
-    parser.add_argument(
-        "--network", choices=("managed_vnet", "legacy_egress"), help="how the workspace of loose files is isolated"
-    )
-    output_option(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:
