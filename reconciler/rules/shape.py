@@ -53,12 +53,16 @@ _SERVING_NAME = "3 to 32 letters, digits or '-', beginning with a letter and not
 def findings(subject: Subject, errors: list[ErrorDetails]) -> Iterator[Finding]:
     """One finding for each thing that Pydantic found wrong with ``subject``."""
     for error in errors:
-        pointer = pointer_of(error["loc"])
+        rule, place = rule_of(error["type"]), error["loc"]
+        if rule == "unknown-field":
+            # The last part is what a person wrote, even when it looks like one of Pydantic's own marks.
+            yield _unknown_field(subject, (*pointer_of(place[:-1]), place[-1]))
+            continue
+        pointer = pointer_of(place)
         if pointer and pointer[-1] == "[key]":
             pointer = pointer[:-1]
-        rule = rule_of(error["type"])
-        if rule == "unknown-field":
-            yield _unknown_field(subject, pointer)
+        if not pointer:
+            yield _wrong_value(subject, pointer, rule, error)
         elif error["type"] == "missing":
             yield _missing(subject, pointer)
         elif rule == "name":

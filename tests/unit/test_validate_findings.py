@@ -177,3 +177,15 @@ def test_hostile_text_takes_no_longer_than_other_text(piece: str) -> None:
 def test_a_secret_silences_whatever_else_is_wrong_with_its_value() -> None:
     result = validated("kind: environment\nname: e\nimage: https://me:pa55word@feeds.example.com/x\n")
     assert rules_at(result) == [("literal-secret", "image")]
+
+
+@pytest.mark.parametrize("field", ["[key]", "<inline>", "<reference>", "0", ""])
+def test_a_field_named_like_a_mark_of_pydantic_is_an_unknown_field(field: str) -> None:
+    result = validated(f'kind: model\nname: m\npath: runs:/1/m\n"{field}": 1\n')
+    assert [(finding.rule, finding.position.line) for finding in result.findings] == [("unknown-field", 4)]
+
+
+@pytest.mark.parametrize("field", ["[key]", "<inline>", "<reference>"])
+def test_a_name_like_a_mark_of_pydantic_inside_a_mapping_is_met_at_a_real_place(field: str) -> None:
+    result = validated(f'kind: model\nname: m\npath: runs:/1/m\ntags: {{"{field}": 1}}\n')
+    assert [(finding.rule, finding.position.line) for finding in result.findings] == [("wrong-type", 4)]
