@@ -137,7 +137,7 @@ def _by_schema(value: object) -> str | None:
     file_name = value.replace("\\", "/").rsplit("/", 1)[-1].lower()
     if not file_name.endswith(SCHEMA_SUFFIX):
         return None
-    stem = file_name.removesuffix(SCHEMA_SUFFIX)
+    stem = file_name.removesuffix(SCHEMA_SUFFIX).removesuffix(".patch")
     if stem in _BY_SCHEMA:
         return _BY_SCHEMA[stem]
     return next((kind for suffix, kind in _BY_SCHEMA_SUFFIX.items() if stem.endswith(suffix)), None)

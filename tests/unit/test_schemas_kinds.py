@@ -18,6 +18,7 @@ LATEST = "https://azuremlschemas.azureedge.net/latest/"
         ({"$schema": "..\\schemas\\model.schema.json"}, "model"),
         ({"$schema": f"{LATEST}environment.schema.json"}, "environment"),
         ({"$schema": "../schemas/json/deployment.schema.json"}, "deployment"),
+        ({"$schema": "../schemas/json/model.patch.schema.json"}, "model"),
         ({"kind": "managed_online_endpoint"}, "endpoint"),
         ({"kind": "endpoint"}, "endpoint"),
         ({"kind": "managed_online_deployment"}, "deployment"),
