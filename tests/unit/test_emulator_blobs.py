@@ -9,6 +9,9 @@ import re
 import pytest
 from emulated import Cloud
 
+from aml_emulator.shared_access import issue
+from aml_emulator.wire import Request
+
 PATHS = ("m/a.bin", "m/deep/b.bin", "m2/c.bin")
 
 
@@ -112,9 +115,13 @@ async def test_emulator_blob_opens_only_to_what_this_emulator_issued(cloud, cont
     readable = await cloud.call("POST", "models/m/versions/1/startPendingUpload", {})
     upload = readable.body["blobReferenceForConsumption"]
     other_sas = upload["credential"]["sasUri"].partition("?")[2]
+    account, container_name = url.removeprefix("https://").replace(".blob.core.windows.net/", " ").split()
+    expired = issue(cloud.service.site.identity, account, container_name, "racwdl", -1)
+    valid = issue(cloud.service.site.identity, account, container_name, "racwdl", 1)
+    assert (await cloud.send("GET", f"{url}/x?{valid}")).status == 200
     altered = re.sub(r"se=\d{4}", "se=2199", sas)
     wider = sas.replace("sp=racwdl", "sp=racwdlx")
-    for query in ("", "sig=made-up&se=2199-01-01T00:00:00Z&sp=r&sr=c&sv=1", altered, wider, other_sas):
+    for query in ("", "sig=made-up&se=2199-01-01T00:00:00Z&sp=r&sr=c&sv=1", altered, wider, other_sas, expired):
         assert (await cloud.send("GET", f"{url}/x?{query}")).status == 403, query
     assert (await cloud.send("GET", f"{url}/x?{sas}")).status == 200
     assert (await cloud.send("GET", f"{url}/x", Authorization=f"Bearer {cloud.token}")).status == 200
@@ -155,8 +162,6 @@ async def test_emulator_blob_keeps_nothing_of_a_cut_upload(cloud, container, tmp
     async def cut():
         yield b"half"
         raise ConnectionResetError
-
-    from aml_emulator.wire import Request
 
     with pytest.raises(ConnectionResetError):
         await cloud.service.handle(Request("PUT", f"{url}/z?{sas}", {}, cut()))

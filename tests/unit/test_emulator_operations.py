@@ -51,9 +51,15 @@ async def test_emulator_starts_again_what_served_and_nothing_else(cloud, tmp_pat
     await cloud.with_deployment("broken", environmentVariables={"EMULATOR_FAIL_INIT": "x"})
     after = await restarted(cloud, tmp_path)
     assert after.dataplane.running == {}
+    started = []
+
+    async def note(spec):
+        started.append(spec.deployment)
+
+    after.dataplane.on_start = note
     after.service.resume()
     await asyncio.gather(*after.service.site.live.starting.values())
-    assert [spec.deployment for spec in after.dataplane.running.values()] == ["blue"]
+    assert started == ["blue"]
     assert [spec.deployment for spec in after.service.site.live.specs.values()] == ["blue"]
 
 
@@ -86,8 +92,14 @@ async def test_emulator_marks_as_failed_what_does_not_start_again(cloud, tmp_pat
 
 
 async def test_emulator_cancels_a_deployment_whose_endpoint_is_deleted(cloud):
+    cleaned = []
+
     async def forever(spec):
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned.append((await cloud.call("GET", EP)).status)
 
     cloud.dataplane.on_start = forever
     put = await cloud.call("PUT", BLUE, cloud.deployment())
@@ -99,6 +111,7 @@ async def test_emulator_cancels_a_deployment_whose_endpoint_is_deleted(cloud):
     ended = [await cloud.send("GET", reply.headers["Azure-AsyncOperation"], **token) for reply in (put, delete)]
     assert [reply.body["status"] for reply in ended] == ["Canceled", "Succeeded"]
     assert ended[0].body["error"]["code"] == "OperationCanceled"
+    assert cleaned == [200]  # the endpoint was still there when the last of its deployment went
     assert (await cloud.call("GET", EP)).status == 404
 
 

@@ -54,10 +54,11 @@ async def test_emulator_scores_by_name_and_by_path(cloud):
 
 
 async def test_emulator_splits_traffic_exactly(cloud):
-    await weigh(cloud, traffic={"blue": 90, "green": 10})
-    names = [(await score(cloud)).headers["azureml-model-deployment"] for _ in range(100)]
-    assert Counter(names) == {"blue": 90, "green": 10}
-    assert names[:10].count("green") == 1
+    for blue in (90, 60):
+        await weigh(cloud, traffic={"blue": blue, "green": 100 - blue})
+        names = [(await score(cloud)).headers["azureml-model-deployment"] for _ in range(100)]
+        assert Counter(names) == {"blue": blue, "green": 100 - blue}
+        assert names[:10].count("green") == 10 - blue // 10
 
 
 async def test_emulator_answers_404_without_weight_but_not_to_the_header(cloud):

@@ -138,6 +138,21 @@ async def test_emulator_judges_a_put_of_a_deployment(cloud, case):
         assert words.lower() in reply.text.lower()
 
 
+async def test_emulator_wants_the_location_of_a_deployment(cloud):
+    reply = await cloud.call("PUT", f"{EP}/deployments/red", cloud.deployment() | {"location": None})
+    assert (reply.status, reply.code) == (400, "LocationRequired")
+
+
+async def test_emulator_lets_one_put_work_on_a_deployment_and_joins_the_same_one(cloud):
+    path = f"{EP}/deployments/red"
+    first = await cloud.call("PUT", path, cloud.deployment())
+    again = await cloud.call("PUT", path, cloud.deployment())
+    other = await cloud.call("PUT", path, cloud.deployment(environmentVariables={"A": "1"}))
+    asked = [reply.body["properties"]["properties"]["AzureAsyncOperationUri"] for reply in (first, again)]
+    assert asked[0] == asked[1]
+    assert (other.status, other.code) == (409, "Conflict")
+
+
 async def test_emulator_needs_no_code_for_a_model_or_an_image_that_brings_its_server(cloud):
     mlflow = {"modelUri": "azureml://datastores/workspaceblobstore/paths/ml", "modelType": "mlflow_model"}
     await cloud.call("PUT", "models/ml/versions/1", {"properties": mlflow})

@@ -384,6 +384,12 @@ async def test_emulator_lists_endpoints_in_pages_by_name_and_by_tag(tmp_path):
     for query, expected in (("&name=EP-3", ["ep-3"]), ("&tags=team=a,n=1", ["ep-1"]), ("&tags=team=b", [])):
         reply = await cloud.call("GET", "onlineEndpoints", query=query)
         assert [item["name"] for item in reply.body["value"]] == expected
+    for number in (4, 2):
+        await cloud.done("DELETE", f"onlineEndpoints/ep-{number}")
+    await cloud.with_endpoint("ep-4", tags={"team": "b"})  # now 4, 3, 1, 0: the second page fills up before it ends
+    full = await cloud.call("GET", "onlineEndpoints", query="&tags=team=a")
+    rest = await poll(cloud, full.body["nextLink"])
+    assert [[item["name"] for item in page.body["value"]] for page in (full, rest)] == [["ep-3", "ep-1"], ["ep-0"]]
     bad = await cloud.call("GET", "onlineEndpoints", query="&$skipToken=nonsense")
     assert bad.status == 400
 
