@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from aml_emulator.store import Record
 
 log = logging.getLogger(__name__)
+SPARE_S = 0.5
+OWN_ANSWER = "ms-azureml-model-error-reason"
+"""The header by which the data plane marks an answer that is its own (408, 429, 424) and not the model's."""
 NOT_PASSED_ON = frozenset(
     (
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"),
@@ -86,7 +89,8 @@ async def _score(site: Site, request: Request, deployment: Record, path: str, bo
     passed = {k: v for k, v in request.headers.items() if k.lower() not in NOT_PASSED_ON}
     asked = ScoreRequest(request.method, path, parts.query, passed, body)
     try:
-        answered = await asyncio.wait_for(site.dataplane.score(key, asked), spec.request_timeout_s)
+        # The data plane keeps the time itself; this only bounds one that does not.
+        answered = await asyncio.wait_for(site.dataplane.score(key, asked), spec.request_timeout_s + SPARE_S)
     except TimeoutError:
         return _plain(408, "The request timed out.", common)
     took_ms = (time.monotonic() - began) * 1000
@@ -98,13 +102,15 @@ def _relay(answered: ScoreResponse, common: dict[str, str], took_ms: float) -> R
     given = {name.lower() for name in headers}
     if "x-ms-run-fn-exec-ms" not in given:
         headers["x-ms-run-fn-exec-ms"] = f"{took_ms:.3f}"
+    if OWN_ANSWER in given:
+        return Response(answered.status, headers | common, answered.body)
     if 200 <= answered.status < 300:
         if "x-ms-run-function-failed" not in given:
             headers["x-ms-run-function-failed"] = "False"
         return Response(answered.status, headers | common, answered.body)
     reason = {
         "ms-azureml-model-error-statuscode": str(answered.status),
-        "ms-azureml-model-error-reason": "model_error",
+        OWN_ANSWER: "model_error",
     }
     return Response(424, headers | common | reason, answered.body)
 

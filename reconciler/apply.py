@@ -98,6 +98,10 @@ class Applying:
         except ArmError as error:
             tail = await self._log_tail(action)
             outcome = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id, tail)
+        except Exception as error:
+            # One action that breaks in a way nobody foresaw must not take the truth about the others with it.
+            log.exception("unexpected error", extra={"resource": str(action.ref)})
+            outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), type(error).__name__)
         if began := self._began.get(action.ref):
             outcome = replace(outcome, seconds=asyncio.get_running_loop().time() - began)
         self._outcomes.append(outcome)

@@ -188,6 +188,9 @@ class _Reader:
             return key
         if kind is ScalarEvent:
             self._report(event, at, "wrong-type", f"the key {text} is not text", f'put it in quotes: "{text}"')
+        elif kind is MappingStartEvent and event.flow_style:
+            hint = "render the template before committing; text that begins with { must be in quotes"
+            self._report(event, at, "unrendered-template", "{{ }} is left from a template", hint)
         else:
             self._report(event, at, "wrong-type", "a key must be text")
         return str(text)

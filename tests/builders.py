@@ -91,16 +91,15 @@ def resources(*texts, network="managed_vnet", survey=SURVEY):
 def live_of(wanted, intent=INTENT, *, state="Succeeded"):
     """The live state after ``wanted`` was applied: what was sent, and what Azure adds to it."""
     bodies = {}
-    by_ref = {resource.ref: resource for resource in wanted}
     for resource in wanted:
         if resource.ref.kind != "traffic":
             action = decide(resource, None, intent, serving=False).action
             bodies[resource.ref] = answered(resource.ref, action.body, state)
-    for ref in by_ref:
-        if ref.kind == "traffic":
-            endpoint = bodies[Ref("endpoint", ref.name)]
-            bodies[Ref("endpoint", ref.name)] = merged(KINDS["traffic"], by_ref[ref].body, endpoint)
-            bodies[Ref("endpoint", ref.name)]["tags"][TRAFFIC] = digest(by_ref[ref].body)
+    for resource in wanted:
+        if resource.ref.kind == "traffic":
+            endpoint = Ref("endpoint", resource.ref.name)
+            bodies[endpoint] = merged(KINDS["traffic"], resource.body, bodies[endpoint])
+            bodies[endpoint]["tags"][TRAFFIC] = digest(resource.body)
     return Live(deepcopy(WORKSPACE), bodies)
 
 

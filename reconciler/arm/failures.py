@@ -76,3 +76,12 @@ def from_transport(error: AzureError) -> ArmError:
 
     kind = Forbidden if isinstance(error, ClientAuthenticationError) else Unavailable
     return kind(str(error.message or error).strip())
+
+
+def storage_failure(error: AzureError) -> ArmError:
+    """Azure Storage refused, or did not answer. Its pipeline has retried already."""
+    status = getattr(error, "status_code", None) or 0
+    code = getattr(error, "error_code", None) or ""
+    kind = _BY_STATUS.get(status, Unavailable if status >= 500 or not status else ArmError)
+    first = str(error.message or error).strip().splitlines()[0]
+    return kind(f"the workspace's storage: {first}", status=status, code=str(getattr(code, "value", code)))

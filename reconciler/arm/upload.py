@@ -13,6 +13,7 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
+from reconciler.arm.failures import storage_failure
 from reconciler.errors import ArmError
 from reconciler.kinds.kind import arm_path, put
 from reconciler.survey import content_hash, contents
@@ -76,15 +77,19 @@ class Uploader:
 
         The registration comes last, so a code version that exists is complete.
         """
+        from azure.core.exceptions import AzureError
         from azure.storage.blob.aio import ContainerClient
 
         path = arm_path(action.ref)
         pending = await self._arm.post(f"{path}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
         place = pending["blobReferenceForConsumption"]
         container = ContainerClient.from_container_url(place["credential"]["sasUri"], transport=self._arm.transport)
-        for name, source in await asyncio.to_thread(contents, folder):
-            with source.open("rb") as data:
-                await container.upload_blob(name, data, overwrite=True)
+        try:
+            for name, source in await asyncio.to_thread(contents, folder):
+                with source.open("rb") as data:
+                    await container.upload_blob(name, data, overwrite=True)
+        except AzureError as error:
+            raise storage_failure(error) from error
         body = dict(action.body or {})
         put(body, "properties.codeUri", place["blobUri"])
         return await self._arm.put(path, body)

@@ -46,6 +46,7 @@ def _code(deployment: Subject, scope: Scope) -> Iterator[Finding]:
 def _environment(environment: Part, scope: Scope) -> Iterator[Finding]:
     subject = environment.subject
     yield from _path(subject, environment.pointer("conda_file"), _FILE, scope)
+    yield from _readable_conda(subject, environment.pointer("conda_file"), scope)
     at = environment.pointer("build", "path")
     yield from _path(subject, at, _FOLDER, scope)
     context = scope.local(subject, *at)
@@ -60,6 +61,20 @@ def _environment(environment: Part, scope: Scope) -> Iterator[Finding]:
             found="no Dockerfile",
             required="a Dockerfile, or dockerfile_path",
             hint="dockerfile_path: <path inside the folder>",
+        )
+
+
+def _readable_conda(subject: Subject, at: Pointer, scope: Scope) -> Iterator[Finding]:
+    """A conda file is sent to Azure as data, so one that cannot be read as YAML is no conda file at all."""
+    held = scope.local(subject, *at)
+    if held is not None and held.kind == "file" and not isinstance(held.data, dict):
+        yield subject.finding(
+            "yaml",
+            at,
+            f"{held.path} cannot be read as a conda file",
+            found="no YAML mapping",
+            required="a mapping with `dependencies:`",
+            hint="correct its YAML; every editor with a YAML mode shows where it breaks",
         )
 
 

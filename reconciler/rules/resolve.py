@@ -54,8 +54,7 @@ def conda_packages(environment: Part, scope: Scope) -> Packages | None:
     if isinstance(conda, dict):
         return packages_in(conda)
     local = scope.local(environment.subject, *environment.at, "conda_file")
-    text = only_text(local)
-    return packages_in(text) if text is not None else None
+    return packages_in(local.data) if local is not None and isinstance(local.data, dict) else None
 
 
 def model_packages(model: Part, scope: Scope) -> Packages | None:

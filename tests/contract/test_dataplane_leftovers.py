@@ -26,7 +26,7 @@ def gone(pid: int) -> bool:
 
 async def end_of(pid: int) -> None:
     async with asyncio.timeout(10):
-        while not gone(pid):  # noqa: ASYNC110 - another process sets no event of ours
+        while not gone(pid):
             await asyncio.sleep(0.02)
 
 

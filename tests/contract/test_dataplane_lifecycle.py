@@ -67,13 +67,13 @@ async def pid_of(plane: ProcessDataPlane, key: str = KEY) -> int:
 
 async def eventually(condition: Callable[[], bool], within_s: float = 10) -> None:
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - other processes set no event of ours
+        while not condition():
             await asyncio.sleep(0.02)
 
 
 async def next_answer(plane: ProcessDataPlane) -> Any:
     async with asyncio.timeout(10):
-        while (answer := await post(plane)).status != 200:  # noqa: ASYNC110
+        while (answer := await post(plane)).status != 200:
             await asyncio.sleep(0.02)
     return json.loads(answer.body)
 

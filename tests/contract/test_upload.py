@@ -1,4 +1,4 @@
-"""Model folders and code go up once: through the real azure-ai-ml in its child process, and through the snapshot door."""
+"""Models and code go up once: through the real azure-ai-ml in its child process, and through the snapshot door."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""A small project in a Git repository of its own, the embedded Azure ML beside it, and the command line as a user has it."""
+"""A small project in a Git repository, the embedded Azure ML beside it, and the command line as a user has it."""
 
 import json
 import os
@@ -66,7 +66,12 @@ class Shop:
     @property
     def environ(self):
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        who = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
+        who = {
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@t",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@t",
+        }
         return kept | who | {"HOME": str(self.home)}
 
     def command(self, *arguments):

@@ -1,4 +1,4 @@
-"""Random desired against random live: it converges, or it refuses and touches nothing; and nothing public is ever sent."""
+"""Random desired against random live converges, or is refused and touches nothing; nothing public is ever sent."""
 
 import asyncio
 import json

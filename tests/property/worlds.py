@@ -155,7 +155,9 @@ def _changed(what, body):
     elif what == "open":
         properties["publicNetworkAccess"] = "Enabled"
     elif what == "tag":
-        body["tags"] = {**body["tags"], "team": "pirates", "foreign": "kept"}
+        # A tag that nobody's manifest ever named is not ours to remove; one that a manifest named is ours to restore.
+        body["tags"] = {key: "pirates" if key == "team" else value for key, value in body["tags"].items()}
+        body["tags"]["foreign"] = "kept"
     elif what == "auth":
         properties["authMode"] = "AADToken"
     elif what == "variable":
@@ -203,9 +205,7 @@ async def complaints(cloud, project):
         expect(f"{path} access", properties["publicNetworkAccess"].lower(), "disabled")
         expect(f"{path} auth", properties["authMode"], AUTH[endpoint["auth"]])
         expect(f"{path} description", properties["description"], endpoint["description"])
-        tags = {
-            key: value for key, value in body["tags"].items() if not key.startswith("aml-gitops") and key != "foreign"
-        }
+        tags = {k: v for k, v in body["tags"].items() if not k.startswith("aml-gitops") and k != "foreign"}
         expect(f"{path} tags", tags, endpoint["tags"])
         if endpoint["traffic"] is not None:
             weights = {key: weight for key, weight in endpoint["traffic"].items() if weight}

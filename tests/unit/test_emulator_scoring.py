@@ -106,6 +106,16 @@ async def test_emulator_tells_a_model_error_from_its_own(cloud):
     assert reply.headers["x-ms-run-function-failed"] == "True"
 
 
+@pytest.mark.parametrize("status", [408, 429])
+async def test_emulator_passes_on_what_the_data_plane_says_for_itself(cloud, status):
+    async def busy(key, request):
+        return ScoreResponse(status, {"ms-azureml-model-error-reason": "its own"}, b"")
+
+    await weigh(cloud, traffic={"blue": 100})
+    cloud.dataplane.on_score = busy
+    assert (await score(cloud)).status == status
+
+
 async def test_emulator_gives_up_after_the_request_timeout(cloud):
     async def forever(key, request):
         await asyncio.Event().wait()

@@ -11,6 +11,7 @@ def wrapped(code, message):
     return {"code": "BadRequest", "message": "The request is invalid.", "details": [{"code": code, "message": message}]}
 
 
+PREFIX = "InferencingClient HttpRequest error, error detail: "
 QUOTA = json.dumps(
     {
         "errors": {"VmSize": ["Not enough quota available for Standard_F4s_v2. Additional needed: 8"]},
@@ -25,7 +26,7 @@ QUOTA = json.dumps(
     [
         ({"code": "NotFound", "message": "gone"}, "NotFound", "gone"),
         (
-            wrapped("InferencingClientCreateDeploymentFailed", "InferencingClient HttpRequest error, error detail: " + QUOTA),
+            wrapped("InferencingClientCreateDeploymentFailed", PREFIX + QUOTA),
             "InferencingClientCreateDeploymentFailed",
             "VmSize: Not enough quota available for Standard_F4s_v2. Additional needed: 8",
         ),

@@ -202,3 +202,8 @@ def test_a_duplicate_names_both_places():
     assert "f.yml:1:1" in finding.message
     assert str(finding.position) == "f.yml:3:1"
     assert finding.path == "a"
+
+
+def test_braces_left_from_a_template_are_named_as_such() -> None:
+    _, findings = parse(b"kind: endpoint\nname: {{ENDPOINT}}\n", "e.yml")
+    assert [(finding.rule, finding.position.line) for finding in findings] == [("unrendered-template", 2)]

@@ -30,13 +30,21 @@ FOLDERS = sorted(path.parent for path in CASES.glob("*/*/expected.yml"))
 FOUND_WHILE_READING = {"duplicate-key", "yaml"}
 
 
+def parsed(text: str) -> Any:
+    """What a file holds as data; None when it is no YAML."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
 def local_path_of(path: str, files: Mapping[str, str], outside: Iterable[str]) -> LocalPath:
     """What a checkout that holds just ``files`` has at ``path``."""
     name = PurePosixPath(path).name
     if path in outside or path.startswith(("/", "..")):
         return LocalPath(path, "outside")
     if path in files:
-        return LocalPath(path, "file", (name,), len(files[path]), {name: files[path]})
+        return LocalPath(path, "file", (name,), len(files[path]), {name: files[path]}, parsed(files[path]))
     inside = {file.removeprefix(f"{path}/"): text for file, text in files.items() if file.startswith(f"{path}/")}
     if inside:
         return LocalPath(path, "folder", tuple(sorted(inside)), sum(map(len, inside.values())), inside)

@@ -127,7 +127,11 @@ def test_a_secret_of_any_length_is_not_shown_in_part_either(length: int) -> None
 
 def test_a_secret_in_a_conda_file_is_found_at_its_line_in_that_file() -> None:
     conda = "dependencies:\n  - pip:\n      - --index-url=https://me:pa55word@feeds.example.com/simple\n"
-    survey = {"conda.yml": LocalPath("conda.yml", "file", ("conda.yml",), len(conda), {"conda.yml": conda})}
+    survey = {
+        "conda.yml": LocalPath(
+            "conda.yml", "file", ("conda.yml",), len(conda), {"conda.yml": conda}, {"dependencies": []}
+        )
+    }
     result = validated("kind: environment\nname: e\nimage: acme.azurecr.io/e:1\nconda_file: conda.yml\n", survey=survey)
     (finding,) = result.findings
     assert (finding.rule, finding.position) == ("literal-secret", Position("conda.yml", 3, 29))
@@ -168,7 +172,11 @@ def test_hostile_text_takes_no_longer_than_other_text(piece: str) -> None:
         "environment_variables": {"PASSWORD": text},
     }
     document = Document(data, {(): Position("a.yml")})
-    survey = {"conda.yml": LocalPath("conda.yml", "file", ("conda.yml",), len(text), {"conda.yml": text})}
+    survey = {
+        "conda.yml": LocalPath(
+            "conda.yml", "file", ("conda.yml",), len(text), {"conda.yml": text}, {"dependencies": []}
+        )
+    }
     start = time.perf_counter()
     validate([document], MANAGED, survey)
     assert time.perf_counter() - start < 5
@@ -189,3 +197,10 @@ def test_a_field_named_like_a_mark_of_pydantic_is_an_unknown_field(field: str) -
 def test_a_name_like_a_mark_of_pydantic_inside_a_mapping_is_met_at_a_real_place(field: str) -> None:
     result = validated(f'kind: model\nname: m\npath: runs:/1/m\ntags: {{"{field}": 1}}\n')
     assert [(finding.rule, finding.position.line) for finding in result.findings] == [("wrong-type", 4)]
+
+
+def test_a_conda_file_that_is_no_yaml_is_an_error_and_not_an_environment_without_packages() -> None:
+    survey = {"conda.yml": LocalPath("conda.yml", "file", ("conda.yml",), 3, {"conda.yml": "a: ["}, None)}
+    result = validated("kind: environment\nname: e\nimage: acme.azurecr.io/e:1\nconda_file: conda.yml\n", survey=survey)
+    (finding,) = result.findings
+    assert (finding.rule, finding.path, finding.severity) == ("yaml", "conda_file", "error")
