@@ -235,6 +235,13 @@ class Cloud:
         content = await answer.read()
         return answer.status, json.loads(content) if content else None
 
+    async def service_get(self, path):
+        """Look without waiting for operations to end."""
+        token = self.service.site.identity.token("https://management.azure.com", 3600)
+        url = f"https://127.0.0.1{self.target.scope}{path}?api-version=2024-04-01"
+        answer = await self.service.handle(Request("GET", url, {"Authorization": f"Bearer {token}"}))
+        return answer.status, json.loads(await answer.read())
+
 
 async def plan_of(cloud, root, environment="test", revision="r1", **session):
     """The plan of a project folder against a region."""

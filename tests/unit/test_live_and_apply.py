@@ -1,0 +1,207 @@
+"""The async shell against the emulator in process: reading whole or not at all, and telling the truth about what was done."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from builders import ALL, DEPLOYMENT, ENDPOINT, ENVIRONMENT, MODEL
+from in_process import Cloud, DirectUploader, SilentProgress, apply_of, plan_of
+
+from aml_emulator.wire import answer
+from reconciler.apply import Applying
+from reconciler.domain import Ref
+from reconciler.errors import ArmError, Forbidden, PlanRefused
+from reconciler.live import read
+from reconciler.sync import check, propose
+
+CONDA = "dependencies:\n- python=3.12\n- pip:\n  - azureml-inference-server-http==1.5.1\n"
+GITOPS = "project: shop\nenvironments:\n  test: {target: {emulator: .e}, network: managed_vnet, prune: true}\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "project"
+    write(folder, *ALL)
+    return folder
+
+
+def write(folder: Path, *texts: str) -> None:
+    for name, text in (
+        ("gitops.yaml", GITOPS),
+        ("base/src/score.py", "def init(): pass\n"),
+        ("base/model/m.pkl", "x"),
+        ("base/conda.yml", CONDA),
+        ("base/all.yml", "---".join(texts)),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    return Cloud(tmp_path / "cloud")
+
+
+def answering(cloud, matches, respond):
+    """Let ``respond`` answer the requests that match; the emulator answers the others."""
+    handle = cloud.service.handle
+
+    async def patched(request):
+        return respond() if matches(request) else await handle(request)
+
+    cloud.service.handle = patched
+
+
+def endpoint_body(name):
+    properties = {"authMode": "Key", "publicNetworkAccess": "Disabled"}
+    return {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": properties, "tags": {}}
+
+
+async def test_everything_is_read_over_all_pages(tmp_path):
+    cloud = Cloud(tmp_path / "cloud", page_size=2)
+    for number in range(5):
+        await cloud.raw("PUT", f"/onlineEndpoints/ep-{number}", endpoint_body(number))
+    for number in range(5):
+        uri = "azureml://datastores/workspaceblobstore/paths/m"
+        await cloud.raw("PUT", f"/models/m/versions/{number}", {"properties": {"modelUri": uri}})
+    async with cloud.arm() as (arm, transport):
+        live = await read(arm, (), prune=True)
+    assert {ref.name for ref in live.resources if ref.kind == "endpoint"} == {f"ep-{n}" for n in range(5)}
+    assert {ref.part for ref in live.resources if ref.kind == "model"} == {str(n) for n in range(5)}
+    assert any("skipToken" in url for _, url, _ in transport.sent)
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "error"),
+    [
+        ("/deployments?", 403, Forbidden),
+        ("/onlineEndpoints?", 500, ArmError),
+        ("/sklearn/versions?", 401, Forbidden),
+        ("/codes/shop/", 500, ArmError),
+    ],
+)
+async def test_what_cannot_be_read_is_an_error_and_not_absence(cloud, root, part, status, error):
+    await apply_of(cloud, root)
+    body = {"error": {"code": "Denied", "message": "not today"}}
+    answering(cloud, lambda r: r.method == "GET" and part in r.url, lambda: answer(status, body))
+    with pytest.raises(error, match="not today"):
+        await plan_of(cloud, root)
+
+
+async def test_a_workspace_that_does_not_exist_is_said_so(cloud, root):
+    answering(cloud, lambda r: r.url.partition("?")[0].endswith("/ws-emulator"), lambda: answer(404, {"error": {}}))
+    with pytest.raises(ArmError, match="workspace ws-emulator does not exist"):
+        await plan_of(cloud, root)
+
+
+async def test_a_public_workspace_refuses_the_plan_and_apply_writes_nothing(cloud, root):
+    await cloud.raw("PATCH", "", {"properties": {"publicNetworkAccess": "Enabled"}})
+    plan, _ = await plan_of(cloud, root)
+    assert [r.rule for r in plan.refusals] == ["workspace-public"]
+    async with cloud.arm() as (arm, transport):
+        with pytest.raises(PlanRefused):
+            Applying(plan, arm, DirectUploader(arm, root), SilentProgress(), workers=2)
+    assert transport.sent == []
+
+
+async def test_a_failure_skips_what_depends_on_it_and_nothing_else(cloud, root):
+    broken = DEPLOYMENT.replace("MODE: fast", "EMULATOR_FAIL_INIT: no such file")
+    other = ENDPOINT.replace("name: churn", "name: heart")
+    sound = DEPLOYMENT.replace("endpoint_name: churn", "endpoint_name: heart")
+    write(root, MODEL, ENVIRONMENT, ENDPOINT, broken, other, sound)
+    report, _ = await apply_of(cloud, root)
+    results = {str(outcome.ref): str(outcome.result) for outcome in report.outcomes}
+    assert results["deployment/churn/blue"] == "failed"
+    assert results["traffic/churn"] == "skipped"
+    assert results["deployment/heart/blue"] == "created"
+    assert results["traffic/heart"] == "updated"
+    assert not report.ok
+    failed = next(o for o in report.outcomes if o.ref == Ref("deployment", "churn", "blue"))
+    assert failed.code == "ResourceNotReady"
+    assert "no such file" in failed.log_tail
+    status, body = await cloud.raw("GET", "/onlineEndpoints/churn")
+    assert (status, body["properties"]["traffic"]) == (200, {})
+
+
+async def test_live_that_moved_since_the_plan_is_not_overwritten(cloud, root):
+    await apply_of(cloud, root)
+    write(root, *[text.replace("MODE: fast", "MODE: slow") for text in ALL])
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r2")
+        await cloud.raw("PATCH", "/onlineEndpoints/churn/deployments/blue", {"tags": {"who": "me"}})
+        report = await Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=2).run()
+    assert [(str(o.result), o.code) for o in report.outcomes] == [("failed", "ChangedSincePlan")]
+    _, body = await cloud.raw("GET", "/onlineEndpoints/churn/deployments/blue")
+    assert body["tags"] == {"who": "me"}
+    assert body["properties"]["environmentVariables"]["MODE"] == "fast"
+
+
+async def test_what_appeared_since_the_plan_is_not_overwritten(cloud, root):
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        await cloud.raw("PUT", "/onlineEndpoints/churn", endpoint_body("churn"))
+        report = await Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=2).run()
+    results = {str(o.ref): str(o.result) for o in report.outcomes}
+    assert results["endpoint/churn"] == "failed"
+    assert results["deployment/churn/blue"] == "skipped"
+    _, body = await cloud.raw("GET", "/onlineEndpoints/churn")
+    assert body["tags"] == {}
+
+
+async def test_traffic_waits_for_a_deployment_that_another_run_left_in_progress(cloud, root):
+    gate = asyncio.Event()
+    start = cloud.plane.start
+
+    async def slow(spec):
+        await gate.wait()
+        await start(spec)
+
+    cloud.plane.start = slow
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        first = Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=4)
+        task = asyncio.create_task(first.run())
+        while not cloud.service.site.store.all("deployment"):
+            await asyncio.sleep(0)
+        task.cancel()
+        report = await task
+    interrupted = {str(o.ref): str(o.result) for o in report.outcomes}
+    assert interrupted["deployment/churn/blue"] == "interrupted"
+    second = asyncio.create_task(apply_of(cloud, root))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    _, endpoint = await cloud.service_get("/onlineEndpoints/churn")
+    assert endpoint["properties"]["traffic"] == {}
+    gate.set()
+    report, _ = await second
+    assert [(str(o.ref), str(o.result)) for o in report.outcomes] == [("traffic/churn", "updated")]
+
+
+async def test_stop_finishes_what_runs_and_starts_nothing_more(cloud, root):
+    class StopAtFirst(SilentProgress):
+        def started(self, action):
+            super().started(action)
+            applying.stop()
+
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        applying = Applying(proposed.plan, arm, DirectUploader(arm, root), StopAtFirst(), workers=1)
+        report = await applying.run()
+    results = [str(o.result) for o in report.outcomes]
+    assert results.count("created") == 1
+    assert len(results) == len(proposed.plan.actions)
+    assert set(results) == {"created", "interrupted", "skipped"}
+
+
+async def test_an_error_nobody_foresaw_is_one_failed_outcome(cloud, root, caplog):
+    class Broken(DirectUploader):
+        async def register(self, action):
+            raise RuntimeError("surprise")
+
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        report = await Applying(proposed.plan, arm, Broken(arm, root), SilentProgress(), workers=2).run()
+    results = {str(o.ref).partition(":")[0]: (str(o.result), o.code) for o in report.outcomes}
+    assert results["model/churn"] == ("failed", "RuntimeError")
+    assert results["endpoint/churn"] == ("created", "")
+    assert "surprise" in caplog.text
