@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 MOVING = ("creating", "updating", "scaling")
 LOG_TAIL_LINES = 30
 TRAFFIC_SEEN_WITHIN_POLLS = 60
+BUSY_RETRIES = 3
 
 _DONE = {
     Verb.CREATE: Result.CREATED,
@@ -181,12 +182,24 @@ async def _create(action: Action, arm: Arm, uploader: Registers, path: str) -> N
 
 
 async def _write(action: Action, arm: Arm, path: str) -> None:
-    body = action.body or {}
-    written = await (arm.patch(path, body) if action.method == "PATCH" else arm.put(path, body))
+    written = await _when_free(action, arm, path)
     if state_of(written) in BROKEN:
         raise ArmError(f"Azure ended with provisioningState {state_of(written).capitalize()}", code="NotSucceeded")
     if action.ref.kind == "traffic":
         await _seen(action, arm, path, written)
+
+
+async def _when_free(action: Action, arm: Arm, path: str) -> Body:
+    """Write; when another operation holds the resource, let it pass and try again, a few times."""
+    body = action.body or {}
+    write = arm.patch if action.method == "PATCH" else arm.put
+    for _ in range(BUSY_RETRIES):
+        try:
+            return await write(path, body)
+        except Conflict as busy:
+            log.info("busy", extra={"resource": str(action.ref), "reason": busy.message})
+            await asyncio.sleep(arm.connection.busy_wait_s)
+    return await write(path, body)
 
 
 async def _seen(action: Action, arm: Arm, path: str, written: Body) -> None:

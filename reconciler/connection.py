@@ -84,6 +84,7 @@ def _emulator(folder: Path, environment: ProjectEnvironment) -> Connection:
         credential=EmulatorCredential(facts, tls),
         tls=tls,
         poll_interval_s=EMULATOR_POLL_INTERVAL_S,
+        busy_wait_s=0.5,
         retries=3,
         retry_backoff_s=0.1,
         sdk_environment=sdk_environment(facts),

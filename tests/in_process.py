@@ -218,6 +218,7 @@ class Cloud:
             scope="https://management.azure.com/.default",
             credential=_Credential(self.service),
             poll_interval_s=0.0,
+            busy_wait_s=0.0,
             retry_backoff_s=0.0,
         )
         async with connect(connection, transport=transport) as arm:

@@ -38,7 +38,8 @@ class Connection:
     """How to reach one workspace.
 
     ``poll_interval_s`` is how often a long-running operation is looked at when Azure gives no Retry-After, which is
-    its habit. ``operation_timeout_s`` bounds the wait: image builds of 20 to 60 minutes are normal.
+    its habit. ``operation_timeout_s`` bounds the wait: image builds of 20 to 60 minutes are normal. ``busy_wait_s`` is
+    how long to let another operation on the same resource pass before trying again.
     """
 
     target: Target
@@ -49,6 +50,7 @@ class Connection:
     tls: ssl.SSLContext | None = None
     poll_interval_s: float = 5.0
     operation_timeout_s: float = 5400.0
+    busy_wait_s: float = 60.0
     retries: int = 6
     retry_backoff_s: float = 0.8
     cloud: str = "AzureCloud"

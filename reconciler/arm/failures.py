@@ -7,6 +7,7 @@ The useful text of Azure ML is often JSON inside a string inside ``details[0].me
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import ArmError, Conflict, Forbidden, NotFound, Throttled, Unavailable
@@ -14,6 +15,11 @@ from reconciler.errors import ArmError, Conflict, Forbidden, NotFound, Throttled
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
     from azure.core.rest import AsyncHttpResponse
+
+_BUSY = ("OperationCanceled", "AnotherOperationInProgress")
+_BUSY_STATE = re.compile(r"because it is in \w+ provisioning state", re.IGNORECASE)
+"""Another operation had priority or holds the resource: Azure advises to wait about a minute and to try again
+(learn.microsoft.com: how-to-troubleshoot-online-endpoints; Azure/azure-sdk-for-net#36961)."""
 
 _BY_STATUS: dict[int, type[ArmError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
 
@@ -67,6 +73,8 @@ def from_response(response: AsyncHttpResponse, body: Any) -> ArmError:
             request_id=request_id,
         )
     kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ArmError)
+    if code in _BUSY or _BUSY_STATE.search(text):
+        kind = Conflict
     return kind(text, status=status, code=code, request_id=request_id)
 
 

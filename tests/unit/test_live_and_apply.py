@@ -1,4 +1,4 @@
-"""The async shell against the emulator in process: reading whole or not at all, and telling the truth about what was done."""
+"""The async shell against the emulator in process: reads whole or not at all, and tells the truth about what it did."""
 
 import asyncio
 from pathlib import Path
@@ -205,3 +205,29 @@ async def test_an_error_nobody_foresaw_is_one_failed_outcome(cloud, root, caplog
     assert results["model/churn"] == ("failed", "RuntimeError")
     assert results["endpoint/churn"] == ("created", "")
     assert "surprise" in caplog.text
+
+
+async def test_another_operation_on_the_resource_is_let_pass(cloud, root):
+    await apply_of(cloud, root)
+    write(root, *[text.replace("MODE: fast", "MODE: slow") for text in ALL])
+    busy = {"error": {"code": "BadRequest", "message": "x", "details": [{"code": "OperationCanceled", "message": "x"}]}}
+    left = [2]
+
+    def matches(request):
+        left[0] -= request.method == "PUT" and left[0] > 0
+        return request.method == "PUT" and left[0] > 0
+
+    answering(cloud, matches, lambda: answer(400, busy))
+    report, _ = await apply_of(cloud, root)
+    assert report.ok
+    assert left == [0]
+
+
+async def test_a_resource_that_stays_busy_is_a_failure_in_the_end(cloud, root):
+    await apply_of(cloud, root)
+    write(root, *[text.replace("MODE: fast", "MODE: slow") for text in ALL])
+    held = {"error": {"code": "Conflict", "message": "Cannot update it because it is in Updating provisioning state"}}
+    answering(cloud, lambda request: request.method == "PUT", lambda: answer(400, held))
+    report, transport = await apply_of(cloud, root)
+    assert [str(o.result) for o in report.outcomes] == ["failed"]
+    assert len([method for method, _, _ in transport.sent if method == "PUT"]) == 4

@@ -1,6 +1,7 @@
 """What a plan does about desired and live: one behaviour a test."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from builders import (
@@ -11,6 +12,7 @@ from builders import (
     ENVIRONMENT,
     INTENT,
     MODEL,
+    SURVEY,
     changed,
     live_of,
     planned,
@@ -192,8 +194,7 @@ def test_an_endpoint_property_may_be_added_but_not_altered():
 
 def test_other_bytes_under_an_existing_version_are_refused():
     live = live_of(resources(*ALL))
-    other = {**__import__("builders").SURVEY}
-    other["model"] = type(other["model"])("model", "folder", ("m.pkl",), 3, digest="b" * 64)
+    other = {**SURVEY, "model": replace(SURVEY["model"], digest="b" * 64)}
     plan = planned(resources(*ALL, survey=other), live)
     assert [(r.rule, r.resource) for r in plan.refusals] == [("immutable", "model/churn:1")]
     assert "version" in plan.refusals[0].hint
@@ -203,8 +204,7 @@ def test_without_a_version_new_bytes_are_a_new_version():
     unversioned = MODEL.replace("version: 1", "")
     deployment = DEPLOYMENT.replace("azureml:churn:1", "azureml:churn")
     live = live_of(resources(unversioned, ENVIRONMENT, ENDPOINT, deployment))
-    other = {**__import__("builders").SURVEY}
-    other["model"] = type(other["model"])("model", "folder", ("m.pkl",), 3, digest="b" * 64)
+    other = {**SURVEY, "model": replace(SURVEY["model"], digest="b" * 64)}
     plan = planned(resources(unversioned, ENVIRONMENT, ENDPOINT, deployment, survey=other), live)
     assert verbs(plan) == [
         ("create", "model/churn:bbbbbbbbbbbbbbbb"),
@@ -215,8 +215,7 @@ def test_without_a_version_new_bytes_are_a_new_version():
 
 def test_changed_code_is_a_new_code_version_and_a_change_of_the_deployment():
     live = live_of(resources(*ALL))
-    other = {**__import__("builders").SURVEY}
-    other["src"] = type(other["src"])("src", "folder", ("score.py",), 3, digest="d" * 64)
+    other = {**SURVEY, "src": replace(SURVEY["src"], digest="d" * 64)}
     plan = planned(resources(*ALL, survey=other), live)
     assert verbs(plan) == [("create", "code/shop:dddddddddddddddd"), ("update", "deployment/churn/blue")]
     assert [c.path for c in plan.actions[1].changes] == ["properties.codeConfiguration.codeId"]
@@ -286,6 +285,12 @@ def test_a_foreign_model_version_with_the_same_content_is_used_as_it_is():
     assert planned(resources(*ALL), live).actions == ()
 
 
+def test_a_foreign_model_version_with_other_content_is_refused():
+    foreign = {"properties.tags": {}, "properties.modelUri": "azureml://datastores/x/paths/theirs"}
+    plan = planned(resources(*ALL), changed(live_of(resources(*ALL)), Ref("model", "churn", "1"), **foreign))
+    assert [(r.rule, r.resource) for r in plan.refusals] == [("not-owned", "model/churn:1")]
+
+
 def test_a_failed_deployment_is_put_again():
     live = changed(live_of(resources(*ALL)), BLUE, **{"properties.provisioningState": "Failed"})
     action = only(planned(resources(*ALL), live))
@@ -338,7 +343,7 @@ def test_the_traffic_mark_survives_an_endpoint_update():
 def test_plans_do_not_depend_on_the_order_of_input():
     wanted = resources(*ALL)
     live = without(live_of(wanted), BLUE)
-    shuffled = type(live)(live.workspace, dict(reversed(live.resources.items())))
+    shuffled = replace(live, resources=dict(reversed(live.resources.items())))
     first, second = planned(wanted, live), planned(tuple(reversed(wanted)), shuffled)
     assert first == second
     assert json.dumps(first.digest) == json.dumps(second.digest)
@@ -350,7 +355,7 @@ def test_the_digest_moves_with_live_desired_and_revision():
     digests = {
         planned(wanted, live).digest,
         planned(wanted, changed(live, ENDPOINT_REF, **{"tags.x": "y"})).digest,
-        planned(wanted, live, type(INTENT)("shop", "test", "other", "managed_vnet", prune=True)).digest,
+        planned(wanted, live, replace(INTENT, revision="other")).digest,
         planned(resources(MODEL, ENVIRONMENT, ENDPOINT.replace("risk", "sales"), DEPLOYMENT), live).digest,
     }
     assert len(digests) == 4
