@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reconciler.domain import KINDS, Document, Finding
@@ -51,8 +52,12 @@ def local_path(document: Document, pointer: Pointer) -> str | None:
             return None
     if not isinstance(value, str) or not value.strip() or _SCHEME.match(value):
         return None
-    folder = posixpath.dirname(document.at(*pointer).file)
-    return posixpath.normpath(posixpath.join(folder, value.strip()))
+    return _beside(document.at(*pointer).file, value.strip())
+
+
+@lru_cache(maxsize=4096)  # the deployments of one file name the same few paths, and several rules ask
+def _beside(file: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
 
 
 def local_paths(document: Document) -> Iterator[tuple[Pointer, str]]:

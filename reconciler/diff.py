@@ -25,7 +25,7 @@ def diff(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) -> t
     found: list[Change] = []
     for entry in kind.fields:
         wanted = get_or_null(desired, entry.arm)
-        if wanted is UNSET or _ignored(entry.arm, ignore):
+        if wanted is UNSET:
             continue
         before, after = _comparable(kind, entry, live), _canonical(entry, wanted)
         if entry.arm == kind.tags_at:

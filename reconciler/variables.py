@@ -34,7 +34,7 @@ def substitute(document: Document, variables: Mapping[str, Scalar]) -> tuple[Doc
 
     def walk(value: Any, at: Pointer) -> Any:
         if isinstance(value, str):
-            return _replaced(value, at) if "${{" in value else value
+            return _replaced(value, at)
         if isinstance(value, dict):
             return {key: walk(child, (*at, key)) for key, child in value.items()}
         if isinstance(value, list):
@@ -54,7 +54,15 @@ def substitute(document: Document, variables: Mapping[str, Scalar]) -> tuple[Doc
         findings.append(_unknown(document, at, use[0], use[1].removeprefix("."), variables))
         return None
 
+    if not _mentions(document.data):
+        return document, ()
     return Document(walk(document.data, ()), document.origin), tuple(findings)
+
+
+def _mentions(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_mentions, value.values()))
+    return any(map(_mentions, value)) if isinstance(value, list) else isinstance(value, str) and "${{" in value
 
 
 def _as_text(value: Scalar | None, written: str) -> str:

@@ -7,6 +7,7 @@ and lets depth and size be bounded while reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -37,6 +38,8 @@ MAX_REPEATED = 50_000
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {f"{_CORE}{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _MERGE = "<<"
+# Thousands of manifests say the same words at the same places: each is made once and shared.
+_plain = lru_cache(maxsize=4096)(plain)
 _NAMES: dict[type, str] = {int: "int", float: "float", bool: "bool", type(None): "null"}
 
 
@@ -147,7 +150,7 @@ class _Reader:
         self._check_tag(event, at, "seq")
         items: list[Any] = []
         while type(item := self._next()) is not SequenceEndEvent:
-            here = (*at, len(items))
+            here = _below(at, len(items))
             self._origin[here] = self._position(item)
             items.append(self._value(item, here))
         return items
@@ -158,7 +161,7 @@ class _Reader:
         merge: Any = None
         while type(key_event := self._next()) is not MappingEndEvent:
             key = self._key(key_event, at)
-            here = (*at, key)
+            here = _below(at, key)
             position = self._position(key_event)
             merges = key == _MERGE and type(key_event) is ScalarEvent and key_event.implicit[0]
             if key in data or (merges and merge is not None):
@@ -235,11 +238,11 @@ class _Reader:
 
     def _scalar(self, event: Any, at: Pointer) -> Any:
         if event.tag is None:
-            return plain(event.value) if event.implicit[0] else event.value
+            return _plain(event.value) if event.implicit[0] else event.value
         wanted = _TAGS.get(event.tag)
         if event.tag == "!" or wanted == "str":
             return event.value
-        value = plain(event.value)
+        value = _plain(event.value)
         if wanted == "float" and type(value) is int:
             return float(value)
         if wanted is None:
@@ -251,6 +254,11 @@ class _Reader:
     def _check_tag(self, event: Any, at: Pointer, wanted: str) -> None:
         if event.tag is not None and event.tag != "!" and _TAGS.get(event.tag) != wanted:
             self._report(event, at, "yaml", f"tag {_shown(event.tag)} is not known here", "remove the tag")
+
+
+@lru_cache(maxsize=4096)
+def _below(at: Pointer, key: str | int) -> Pointer:
+    return (*at, key)
 
 
 def _children(value: Any) -> Iterable[tuple[str | int, Any]]:

@@ -60,6 +60,9 @@ def run(options: argparse.Namespace) -> int:
     except _Declined as declined:
         output.note(str(declined))
         return FAILED
+    except asyncio.CancelledError:
+        output.note("Interrupted before anything was written.")
+        return INTERRUPTED
     if options.output == "json":
         output.show_json(report_json(report))
     elif report.plan.actions:
@@ -100,17 +103,24 @@ def _approver(options: argparse.Namespace, saved: dict[str, Any] | None) -> Call
                 raise PlanRefused(plan.refusals)
             raise PlanRefused(plan.refusals[:1]) if len(plan.refusals) == 1 else PlanRefused(plan.refusals)
         if plan.actions and not options.yes:
-            _ask(plan)
+            _ask(plan, options)
 
     return approve
 
 
-def _ask(plan: Plan) -> None:
+def _ask(plan: Plan, options: argparse.Namespace) -> None:
     if not sys.stdin.isatty():
         raise UsageError("apply asks before it writes, and there is no terminal to ask on: say --yes")
-    sys.stderr.write(f"{summary_line(plan)} Apply it? Only 'yes' is yes: ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != "yes":
+    what = "Apply this plan" if options.output == "text" else summary_line(plan) + " Apply it"
+    # While a person thinks, Ctrl-C means what it means everywhere; the loop's own handler would wait for Enter.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.stderr.write(f"{what}? Only 'yes' is yes: ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if answer.strip() != "yes":
         raise _Declined("Nothing was applied.")
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _KEY = re.compile(r"\s*-?\s*(?P<key>[\w-]+)\s*:(?:\s+(?P<rest>.*))?$")
@@ -64,13 +65,13 @@ def canonical(name: str) -> str:
 def packages_in(conda: Mapping[Any, Any] | str) -> Packages:
     """Packages of a conda file (text), or of one written inside the manifest (mapping)."""
     if isinstance(conda, str):
-        return _packages(_conda_items(conda))
-    return _packages(_inline_items(conda.get("dependencies")))
+        return _packages(tuple(_conda_items(conda)))
+    return _packages(tuple(_inline_items(conda.get("dependencies"))))
 
 
 def requirements_in(text: str) -> Packages:
     """Packages of a pip requirements file."""
-    return _packages(_COMMENT.sub("", line).strip() for line in text.splitlines())
+    return _packages(tuple(_COMMENT.sub("", line).strip() for line in text.splitlines()))
 
 
 def mlmodel_in(text: str) -> MlModel:
@@ -91,7 +92,8 @@ def mlmodel_in(text: str) -> MlModel:
     return MlModel(versions, tuple(dict.fromkeys(files)), pyfunc)
 
 
-def _packages(items: Iterable[str]) -> Packages:
+@lru_cache(maxsize=256)  # many deployments share one environment
+def _packages(items: tuple[str, ...]) -> Packages:
     versions: dict[str, str | None] = {}
     complete = True
     for item in items:

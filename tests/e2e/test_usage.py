@@ -196,3 +196,27 @@ def test_schemas_are_written_for_editors(paper, tmp_path):
     assert "deployment.schema.json" in names
     assert "project.schema.json" in names
     assert json.loads(paper.ok("schema", "endpoint"))["title"]
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_ctrl_c_at_the_question_leaves_at_once(shop, signals):
+    shop.edit("base/endpoint.yml", "auth_mode: key", "auth_mode: aad_token")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        shop.command("apply", "-e", "local"),
+        stdin=follower,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=shop.environ,
+        start_new_session=True,
+    )
+    said = b""
+    while b"Only 'yes' is yes" not in said:
+        said += os.read(process.stderr.fileno(), 4096)
+    for _ in range(signals):
+        process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    process.stderr.close()
+    os.close(leader)
+    os.close(follower)
+    shop.edit("base/endpoint.yml", "auth_mode: aad_token", "auth_mode: key")
