@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from schemas.deployment import ManagedOnlineDeployment
@@ -123,7 +124,8 @@ def kind_of(data: Mapping[str, Any]) -> str | None:
     ``$schema`` speaks first, since exported files carry az ml's own ``kind: Managed``. The marks by which az
     ml itself picks Kubernetes (``compute`` on an endpoint, ``type: kubernetes`` on a deployment) count too.
     """
-    kind = _by_schema(data.get("$schema")) or _by_kind(data.get("kind"))
+    schema = data.get("$schema")
+    kind = (_by_schema(schema) if isinstance(schema, str) else None) or _by_kind(data.get("kind"))
     if kind == "endpoint" and "compute" in data:
         return "kubernetes_online_endpoint"
     if kind == "deployment" and str(data.get("type")).lower() == "kubernetes":
@@ -131,9 +133,8 @@ def kind_of(data: Mapping[str, Any]) -> str | None:
     return kind
 
 
-def _by_schema(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
+@lru_cache(maxsize=256)  # asked several times for every document, and there are few different answers
+def _by_schema(value: str) -> str | None:
     file_name = value.replace("\\", "/").rsplit("/", 1)[-1].lower()
     if not file_name.endswith(SCHEMA_SUFFIX):
         return None

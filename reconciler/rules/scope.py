@@ -11,7 +11,7 @@ from reconciler.domain import Document, Finding, LocalPath, Pointer, Severity
 from reconciler.naming import dotted, resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.manifest import Context
     from schemas.kinds import Kind
@@ -108,7 +108,7 @@ class Scope:
 def scope_of(manifests: Iterable[tuple[Kind, Document]], context: Context, survey: Mapping[str, LocalPath]) -> Scope:
     """Scope over ``manifests`` (kind and document of each)."""
     subjects = tuple(
-        Subject(kind, document, resource_of(kind, document.data), strings_of(document.data))
+        Subject(kind, document, resource_of(kind, document.data), tuple(strings_of(document.data)))
         for kind, document in manifests
     )
 
@@ -131,19 +131,13 @@ def scope_of(manifests: Iterable[tuple[Kind, Document]], context: Context, surve
     )
 
 
-def strings_of(data: Body) -> tuple[tuple[Pointer, str], ...]:
-    """Every text inside ``data`` with its pointer, in document order."""
-    found: list[tuple[Pointer, str]] = []
-
-    def walk(value: Any, at: Pointer) -> None:
-        if isinstance(value, str):
-            found.append((at, value))
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                walk(item, (*at, key))
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                walk(item, (*at, index))
-
-    walk(data, ())
-    return tuple(found)
+def strings_of(value: Any, at: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
+    """Every text inside ``value`` with its pointer, in document order."""
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from strings_of(item, (*at, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from strings_of(item, (*at, index))
