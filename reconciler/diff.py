@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from reconciler.domain import Change
-from reconciler.kinds.kind import UNSET, Field, Kind, drop, get, put
+from reconciler.kinds.kind import UNSET, Field, Kind, get, put, steps
 from reconciler.ownership import PREFIX, remembered, tags_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def diff(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) -> t
         wanted = get_or_null(desired, entry.arm)
         if wanted is UNSET:
             continue
-        before, after = _comparable(kind, entry, live), _canonical(entry, wanted)
+        raw = get(live, entry.arm)
+        if raw == wanted and entry.arm != kind.tags_at:
+            continue  # Spelled alike: most fields of most resources end here.
+        before, after = _comparable(kind, entry, raw), _canonical(entry, wanted)
         if entry.arm == kind.tags_at:
             before = {key: value for key, value in (before or {}).items() if key in _own_tags(kind, desired, live)}
         elif entry.additive:
@@ -51,7 +54,7 @@ def forbidden(kind: Kind, changes: Sequence[Change]) -> tuple[tuple[Change, Fiel
 
 def merged(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) -> Body:
     """The full body to PUT: what is desired, over everything live that is not ours to decide."""
-    body = writable(kind, live)
+    body = deepcopy(writable(kind, live))
     for entry in kind.fields:
         wanted = get_or_null(desired, entry.arm)
         if wanted is UNSET or (_ignored(entry.arm, ignore) and get_or_null(live, entry.arm) is not UNSET):
@@ -77,21 +80,37 @@ def without_nulls(body: Body) -> Body:
 
 
 def writable(kind: Kind, live: Body) -> Body:
-    """A copy of a live body without what Azure fills in itself."""
-    body = deepcopy(live)
+    """A body without what Azure fills in itself. Mappings on the way to a change are new, the rest is shared."""
+    body = live
     for path in kind.server_owned:
-        drop(body, path)
+        body = _without(body, steps(path))
     for entry in kind.fields:
-        value = get(body, entry.arm)
-        if entry.server_keys and isinstance(value, dict):
-            put(body, entry.arm, {key: item for key, item in value.items() if key not in entry.server_keys})
+        value = get(body, entry.arm) if entry.server_keys else None
+        if value:
+            kept = {key: item for key, item in value.items() if key not in entry.server_keys}
+            body = _with(body, steps(entry.arm), kept)
     return body
+
+
+def _without(body: Body, path: Sequence[str]) -> Body:
+    first, *rest = path
+    if first not in body:
+        return body
+    if not rest:
+        return {key: value for key, value in body.items() if key != first}
+    inner = body[first]
+    return {**body, first: _without(inner, rest)} if isinstance(inner, dict) else body
+
+
+def _with(body: Body, path: Sequence[str], value: Any) -> Body:
+    first, *rest = path
+    return {**body, first: _with(body[first], rest, value) if rest else value}
 
 
 def get_or_null(body: Body, path: str) -> Any:
     """Value at a dotted path, ``None`` when it is null, ``UNSET`` when it is not there."""
     value: Any = body
-    for step in path.split("."):
+    for step in steps(path):
         if not isinstance(value, dict):
             return UNSET
         value = value.get(step, UNSET)
@@ -104,8 +123,8 @@ def _own_tags(kind: Kind, desired: Body, live: Body) -> frozenset[str]:
     return remembered(tags_of(kind, live)) | frozenset(tags_of(kind, desired))
 
 
-def _comparable(kind: Kind, entry: Field, live: Body) -> Any:
-    value = _canonical(entry, get(live, entry.arm))
+def _comparable(kind: Kind, entry: Field, raw: Any) -> Any:
+    value = _canonical(entry, raw)
     if isinstance(value, dict) and (entry.server_keys or entry.arm == kind.tags_at):
         return {key: item for key, item in value.items() if key not in entry.server_keys and not key.startswith(PREFIX)}
     return value

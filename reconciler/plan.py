@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from reconciler.decide import Decision, decide, decide_traffic, fingerprint, live_weights
@@ -87,16 +88,18 @@ def in_order(actions: Iterable[Action]) -> tuple[Action, ...]:
     )
     sorter.prepare()
     result: list[Action] = []
-    ready: list[Ref] = []
+    ready: list[tuple[bool, int, Ref]] = []
     while sorter.is_active():
-        ready = sorted({*ready, *sorter.get_ready()}, key=lambda ref: _turn(by_ref[ref]))
-        chosen = ready.pop(0)
+        for ref in sorter.get_ready():
+            heappush(ready, _turn(by_ref[ref]))
+        *_, chosen = heappop(ready)
         result.append(by_ref[chosen])
         sorter.done(chosen)
     return tuple(result)
 
 
 def _turn(action: Action) -> tuple[bool, int, Ref]:
+    """Sort key: deletions last and backwards, kinds in the order they can come to be, then names."""
     index, ref = rank(action.ref)
     deletes = action.verb is Verb.DELETE
     return deletes, -index if deletes else index, ref
@@ -109,7 +112,7 @@ def _digest(intent: Intent, actions: Sequence[Action], desired: Mapping[Ref, Res
             "owner": intent.owner,
             "revision": intent.revision,
             "actions": [[action.verb, str(action.ref), action.method, action.body] for action in actions],
-            "desired": {str(ref): resource.body for ref, resource in desired.items()},
+            "desired": {str(ref): digest(resource.body) for ref, resource in desired.items()},
             "live": {str(ref): fingerprint(KINDS[ref.kind], body) for ref, body in live.resources.items()},
         }
     )

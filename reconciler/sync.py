@@ -1,6 +1,7 @@
 """The whole product as one line: load, compose, validate, read live, plan, guard, apply, report.
 
-``check`` is its first third, ``propose`` its first two, ``sync`` the whole. A plan is the line stopped early.
+``check`` goes from files to manifests, ``want`` from manifests to desired resources, ``propose`` from there to a
+guarded plan, ``sync`` to the report. A plan is the line stopped early.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Applying, Progress
     from reconciler.arm.client import Arm
-    from reconciler.domain import Document, Finding, Live, LocalPath, Plan, Report, Resource
+    from reconciler.domain import Document, Finding, Intent, Live, LocalPath, Plan, Report, Resource, Target
     from reconciler.manifest import Manifest
     from schemas.project import Project
 
@@ -64,67 +65,83 @@ def check(root: Path, environment: str, *, digests: bool = False) -> Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
-    """A plan, with the desired resources and the live state that it was made from."""
+class Wanted:
+    """What an environment is to be, on whose behalf, and how far a plan may go; warnings are still to be shown."""
 
-    plan: Plan
+    intent: Intent
     resources: tuple[Resource, ...]
-    live: Live
+    warnings: tuple[Finding, ...]
 
 
-async def propose(checked: Checked, arm: Arm, revision: str, confirmed: frozenset[str] = frozenset()) -> Proposed:
-    """What would be done to bring live to the manifests, and what stands against it; nothing is written.
+def want(checked: Checked, target: Target, revision: str, confirmed: frozenset[str] = frozenset()) -> Wanted:
+    """Turn checked manifests into desired resources of the workspace ``target``.
 
-    ``confirmed`` names the endpoints and traffic whose loss of service a person agreed to. Raises ArmError.
+    ``confirmed`` names the endpoints and traffic whose loss of service a person agreed to. The manifests themselves
+    are not needed any more afterwards: of 10,000 resources they are most of the memory.
     """
     from reconciler.desired import Desire, desired
     from reconciler.domain import Intent, Limits
+
+    project, name = checked.project, checked.environment
+    limits = project.limits_of(name)
+    intent = Intent(
+        project.project,
+        name,
+        revision,
+        project.environments[name].network,
+        project.prune_of(name),
+        Limits(limits.max_delete_percent, limits.workers),
+        confirmed,
+    )
+    resources = desired(checked.manifests, Desire(project.project, target, checked.survey))
+    return Wanted(intent, resources, checked.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A plan, and the live state that it was made from."""
+
+    plan: Plan
+    live: Live
+
+
+async def propose(wanted: Wanted, arm: Arm) -> Proposed:
+    """What would be done to bring live to what is wanted, and what stands against it; nothing is written.
+
+    Raises ArmError when live cannot be read.
+    """
     from reconciler.guard import guard
     from reconciler.live import read
     from reconciler.plan import plan
 
-    project = checked.project
-    limits = project.limits_of(checked.environment)
-    intent = Intent(
-        project.project,
-        checked.environment,
-        revision,
-        arm.connection.network,
-        project.prune_of(checked.environment),
-        Limits(limits.max_delete_percent, limits.workers),
-        confirmed,
-    )
-    resources = desired(checked.manifests, Desire(project.project, arm.target, checked.survey))
-    live = await read(arm, resources, prune=intent.prune)
-    return Proposed(guard(plan(resources, live, intent), resources, live, intent), resources, live)
+    live = await read(arm, wanted.resources, prune=wanted.intent.prune)
+    proposed = plan(wanted.resources, live, wanted.intent)
+    return Proposed(guard(proposed, wanted.resources, live, wanted.intent), live)
 
 
 async def sync(
-    root: Path,
-    environment: str,
-    revision: str,
+    wanted: Wanted,
     arm: Arm,
+    root: Path,
     *,
     approve: Callable[[Plan], None],
     progress: Progress,
     running: Callable[[Applying], None] = lambda _: None,
-    confirmed: frozenset[str] = frozenset(),
 ) -> Report:
-    """Bring the environment to the manifests once.
+    """Bring live to what is wanted, once; what is uploaded is taken from below ``root``.
 
     ``approve`` sees the plan and raises to stop; ``running`` is handed the apply, so that it can be asked to stop.
-    Raises ManifestError, PlanRefused, StalePlan, ArmError; what fails while applying is told in the report instead.
+    Raises PlanRefused, StalePlan, ArmError; what fails while applying is told in the report instead.
     """
     from reconciler.apply import Applying
     from reconciler.arm.upload import Uploader
     from reconciler.domain import Report
 
-    checked = check(root, environment, digests=True).sound()
-    plan = (await propose(checked, arm, revision, confirmed)).plan
+    plan = (await propose(wanted, arm)).plan
     approve(plan)
     if not plan.actions:
         return Report(plan)
     async with Uploader(arm, root) as uploader:
-        applying = Applying(plan, arm, uploader, progress, workers=checked.project.limits_of(environment).workers)
+        applying = Applying(plan, arm, uploader, progress, workers=wanted.intent.limits.workers)
         running(applying)
         return await applying.run()

@@ -30,7 +30,7 @@ from reconciler.arm.client import Connection, connect
 from reconciler.arm.upload import Uploader
 from reconciler.domain import Target
 from reconciler.kinds.kind import arm_path
-from reconciler.sync import check, propose
+from reconciler.sync import check, propose, want
 
 
 class Died(Exception):
@@ -247,14 +247,18 @@ class Cloud:
 async def plan_of(cloud, root, environment="test", revision="r1", **session):
     """The plan of a project folder against a region."""
     async with cloud.arm(**session) as (arm, transport):
-        proposed = await propose(check(root, environment, digests=True).sound(), arm, revision)
-        return proposed.plan, transport
+        return (await propose(wanted_of(arm, root, environment, revision), arm)).plan, transport
+
+
+def wanted_of(arm, root, environment="test", revision="r1", confirmed=frozenset()):
+    """What a project folder wants of the region that ``arm`` is connected to."""
+    return want(check(root, environment, digests=True).sound(), arm.target, revision, confirmed)
 
 
 async def apply_of(cloud, root, environment="test", revision="r1", confirmed=frozenset(), **session):
     """Plan and apply a project folder; the report and what was sent. Raises Died when the session is cut."""
     async with cloud.arm(**session) as (arm, transport):
-        proposed = await propose(check(root, environment, digests=True).sound(), arm, revision, confirmed)
+        proposed = await propose(wanted_of(arm, root, environment, revision, confirmed), arm)
         uploader = DirectUploader(arm, root)
         applying = Applying(proposed.plan, arm, uploader, SilentProgress(), workers=4)
         report = await applying.run()

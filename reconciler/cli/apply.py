@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.place import path_of, project_root, with_arm
+from reconciler.cli.place import path_of, project_root, session, wanted_of
 from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
 from reconciler.errors import PlanRefused, Problem, StalePlan, UsageError
@@ -33,30 +33,20 @@ class _Declined(Problem):
 
 def run(options: argparse.Namespace) -> int:
     """Plan, ask, apply, report. First Ctrl-C ends at the next safe point, the second at once."""
-    from reconciler.source import revision_of
-
     root = project_root(options)
     saved = _saved(options) if options.plan else None
-    revision = revision_of(root)
+    wanted, connection = wanted_of(options, root, frozenset(options.confirm))
     interrupted = _Interrupt()
 
     async def work(arm: Arm) -> Report:
         from reconciler.sync import sync
 
         interrupted.listen()
-        return await sync(
-            root,
-            options.environment,
-            revision,
-            arm,
-            approve=_approver(options, saved),
-            progress=progress(),
-            running=interrupted.stop_by,
-            confirmed=frozenset(options.confirm),
-        )
+        approve = _approver(options, saved)
+        return await sync(wanted, arm, root, approve=approve, progress=progress(), running=interrupted.stop_by)
 
     try:
-        report = with_arm(options, root, work)
+        report = session(connection, work)
     except _Declined as declined:
         output.note(str(declined))
         return FAILED

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.place import path_of, project_root, with_arm
+from reconciler.cli.place import connection_of, path_of, project_root, session
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
         return await asyncio.gather(*(ask(arm, q.endpoint, q.file.read_bytes(), options.deployment) for q in questions))
 
-    answers = with_arm(options, root, work)
+    answers = session(connection_of(options, root), work)
     results = [_judged(question, answer) for question, answer in zip(questions, answers, strict=True)]
     if options.output == "json":
         output.show_json({"version": 1, "answers": results})

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Coroutine
 
-    from reconciler.arm.client import Arm
+    from reconciler.arm.client import Arm, Connection
+    from reconciler.sync import Wanted
     from schemas.project import Project
 
 T = TypeVar("T")
@@ -43,16 +44,32 @@ def project_of(root: Path) -> Project:
     return project
 
 
-def with_arm(options: argparse.Namespace, root: Path, work: Callable[[Arm], Coroutine[Any, Any, T]]) -> T:
-    """Connect to the environment of ``options``, do ``work``, and close the session. Raises ArmError, EmulatorError."""
-    from reconciler.arm.client import connect
+def connection_of(options: argparse.Namespace, root: Path) -> Connection:
+    """The connection of the environment of ``options``. Raises EmulatorError when its emulator is not running."""
     from reconciler.connection import connection_to
     from reconciler.project_file import environment_of
 
-    connection = connection_to(environment_of(project_of(root), options.environment), root)
+    return connection_to(environment_of(project_of(root), options.environment), root)
 
-    async def session() -> T:
+
+def wanted_of(
+    options: argparse.Namespace, root: Path, confirmed: frozenset[str] = frozenset()
+) -> tuple[Wanted, Connection]:
+    """What the environment of ``options`` is to be, and where. Raises ManifestError before Azure is asked anything."""
+    from reconciler.source import revision_of
+    from reconciler.sync import check, want
+
+    checked = check(root, options.environment, digests=True).sound()
+    connection = connection_of(options, root)
+    return want(checked, connection.target, revision_of(root), confirmed), connection
+
+
+def session(connection: Connection, work: Callable[[Arm], Coroutine[Any, Any, T]]) -> T:
+    """Connect, do ``work``, and close. Raises ArmError."""
+    from reconciler.arm.client import connect
+
+    async def connected() -> T:
         async with connect(connection) as arm:
             return await work(arm)
 
-    return asyncio.run(session())
+    return asyncio.run(connected())

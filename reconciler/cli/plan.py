@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.place import path_of, project_root, with_arm
+from reconciler.cli.place import path_of, project_root, session, wanted_of
 from reconciler.errors import PlanRefused, UsageError
 from reconciler.render import plan_json, plan_markdown, plan_text
 
@@ -22,14 +22,12 @@ CHANGES_PENDING = 2
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; 3 when it is refused."""
-    from reconciler.source import revision_of
-    from reconciler.sync import check, propose
+    from reconciler.sync import propose
 
-    root = project_root(options)
-    checked = check(root, options.environment, digests=True).sound()
-    if checked.findings:
-        output.note(output.findings_text(checked.findings, colour=output.coloured(sys.stderr)).rstrip())
-    plan = with_arm(options, root, lambda arm: propose(checked, arm, revision_of(root))).plan
+    wanted, connection = wanted_of(options, project_root(options))
+    if wanted.warnings:
+        output.note(output.findings_text(wanted.warnings, colour=output.coloured(sys.stderr)).rstrip())
+    plan = session(connection, lambda arm: propose(wanted, arm)).plan
     show(plan, options.output)
     if plan.refusals:
         return PlanRefused.exit_code

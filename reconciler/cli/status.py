@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.place import project_root, with_arm
+from reconciler.cli.place import project_root, session, wanted_of
 
 if TYPE_CHECKING:
     import argparse
@@ -29,21 +29,18 @@ _STYLE = {
 
 def run(options: argparse.Namespace) -> int:
     """Print one row for each declared resource."""
-    from reconciler.source import revision_of
     from reconciler.status import standings
-    from reconciler.sync import check, propose
+    from reconciler.sync import propose
 
-    root = project_root(options)
-    checked = check(root, options.environment, digests=True).sound()
-    revision = revision_of(root)
-    proposed = with_arm(options, root, lambda arm: propose(checked, arm, revision))
-    rows = standings(proposed.resources, proposed.live, proposed.plan)
+    wanted, connection = wanted_of(options, project_root(options))
+    proposed = session(connection, lambda arm: propose(wanted, arm))
+    rows = standings(wanted.resources, proposed.live, proposed.plan)
     if options.output == "json":
         output.show_json(
             {
                 "version": 1,
                 "environment": options.environment,
-                "revision": revision,
+                "revision": wanted.intent.revision,
                 "resources": [asdict(row) for row in rows],
                 "warnings": [asdict(warning) for warning in proposed.plan.warnings],
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.kinds.forms import AS_IS, Form
@@ -78,9 +79,10 @@ class Kind:
         return result
 
 
-def steps(path: str) -> list[str]:
+@cache
+def steps(path: str) -> tuple[str, ...]:
     """Split a dotted path. Keys that hold dots themselves (``azureml.onlineendpointid``) are never addressed so."""
-    return path.split(".")
+    return tuple(path.split("."))
 
 
 def get(body: Any, path: str, default: Any = None) -> Any:
@@ -100,16 +102,6 @@ def put(body: Body, path: str, value: Any) -> None:
             body[step] = {}
         body = body[step]
     body[last] = value
-
-
-def drop(body: Body, path: str) -> None:
-    """Remove a dotted path if it is there."""
-    *parents, last = steps(path)
-    for step in parents:
-        if not isinstance(body.get(step), dict):
-            return
-        body = body[step]
-    body.pop(last, None)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from hypothesis import event, given
 from hypothesis import strategies as st
-from in_process import Cloud, Cut, Died, Faults, apply_of, plan_of
+from in_process import Cloud, Cut, Died, Faults, apply_of, plan_of, wanted_of
 from worlds import complaints, everything, foreign, meddle, meddlings, projects, write
+
+from reconciler.sync import propose
 
 CONFIRMED = frozenset(f"{kind}/{name}" for kind in ("endpoint", "traffic") for name in ("alpha", "beta", "gamma"))
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
@@ -52,9 +54,7 @@ async def brought(cloud, root, project):
 async def refused(cloud, root):
     """Whether the plan is refused, for another reason than a confirmation that this test gives."""
     async with cloud.arm() as (arm, _):
-        from reconciler.sync import check, propose
-
-        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1", CONFIRMED)
+        proposed = await propose(wanted_of(arm, root, confirmed=CONFIRMED), arm)
         return proposed.plan.refusals
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from builders import ALL, DEPLOYMENT, ENDPOINT, ENVIRONMENT, MODEL
-from in_process import Cloud, DirectUploader, SilentProgress, apply_of, plan_of
+from in_process import Cloud, DirectUploader, SilentProgress, apply_of, plan_of, wanted_of
 
 from aml_emulator.wire import answer
 from reconciler.apply import Applying
 from reconciler.domain import Ref
 from reconciler.errors import ArmError, Forbidden, PlanRefused
 from reconciler.live import read
-from reconciler.sync import check, propose
+from reconciler.sync import propose
 
 CONDA = "dependencies:\n- python=3.12\n- pip:\n  - azureml-inference-server-http==1.5.1\n"
 GITOPS = "project: shop\nenvironments:\n  test: {target: {emulator: .e}, network: managed_vnet, prune: true}\n"
@@ -127,7 +127,7 @@ async def test_live_that_moved_since_the_plan_is_not_overwritten(cloud, root):
     await apply_of(cloud, root)
     write(root, *[text.replace("MODE: fast", "MODE: slow") for text in ALL])
     async with cloud.arm() as (arm, _):
-        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r2")
+        proposed = await propose(wanted_of(arm, root, revision="r2"), arm)
         await cloud.raw("PATCH", "/onlineEndpoints/churn/deployments/blue", {"tags": {"who": "me"}})
         report = await Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=2).run()
     assert [(str(o.result), o.code) for o in report.outcomes] == [("failed", "ChangedSincePlan")]
@@ -138,7 +138,7 @@ async def test_live_that_moved_since_the_plan_is_not_overwritten(cloud, root):
 
 async def test_what_appeared_since_the_plan_is_not_overwritten(cloud, root):
     async with cloud.arm() as (arm, _):
-        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        proposed = await propose(wanted_of(arm, root, revision="r1"), arm)
         await cloud.raw("PUT", "/onlineEndpoints/churn", endpoint_body("churn"))
         report = await Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=2).run()
     results = {str(o.ref): str(o.result) for o in report.outcomes}
@@ -158,7 +158,7 @@ async def test_traffic_waits_for_a_deployment_that_another_run_left_in_progress(
 
     cloud.plane.start = slow
     async with cloud.arm() as (arm, _):
-        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        proposed = await propose(wanted_of(arm, root, revision="r1"), arm)
         first = Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=4)
         task = asyncio.create_task(first.run())
         while not cloud.service.site.store.all("deployment"):
@@ -184,7 +184,7 @@ async def test_stop_finishes_what_runs_and_starts_nothing_more(cloud, root):
             applying.stop()
 
     async with cloud.arm() as (arm, _):
-        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        proposed = await propose(wanted_of(arm, root, revision="r1"), arm)
         applying = Applying(proposed.plan, arm, DirectUploader(arm, root), StopAtFirst(), workers=1)
         report = await applying.run()
     results = [str(o.result) for o in report.outcomes]
@@ -199,7 +199,7 @@ async def test_an_error_nobody_foresaw_is_one_failed_outcome(cloud, root, caplog
             raise RuntimeError("surprise")
 
     async with cloud.arm() as (arm, _):
-        proposed = await propose(check(root, "test", digests=True).sound(), arm, "r1")
+        proposed = await propose(wanted_of(arm, root, revision="r1"), arm)
         report = await Applying(proposed.plan, arm, Broken(arm, root), SilentProgress(), workers=2).run()
     results = {str(o.ref).partition(":")[0]: (str(o.result), o.code) for o in report.outcomes}
     assert results["model/churn"] == ("failed", "RuntimeError")
