@@ -251,7 +251,7 @@ def test_names_in_adding_a_kind_are_names_of_the_code():
         path.read_text() for name in ("reconciler", "schemas", "aml_emulator") for path in (ROOT / name).rglob("*.py")
     )
     words = set(re.findall(r"\w+", code))
-    assert (used | told) - words == {"_NEW_VERSION"} - words
+    assert used | told <= words
 
 
 def test_every_page_can_be_reached_from_the_readme_or_from_another_decision():
