@@ -74,6 +74,7 @@ def requirements_in(text: str) -> Packages:
     return _packages(tuple(_COMMENT.sub("", line).strip() for line in text.splitlines()))
 
 
+@lru_cache(maxsize=256)
 def mlmodel_in(text: str) -> MlModel:
     """Facts of an MLmodel file (format: mlflow.org/docs/latest/ml/model)."""
     versions: dict[str, str] = {}

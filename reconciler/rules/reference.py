@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _SHORT = re.compile(r"azureml:(?!//)(?P<name>[^/:@\s]+)(?::(?P<version>[^:@/\s]+)|@(?P<label>[^:@/\s]+))?")
 _LONG = re.compile(
@@ -32,6 +33,7 @@ class AssetRef:
         return self.version if self.version and self.version.lower() in _MOVING_VERSIONS else None
 
 
+@lru_cache(maxsize=4096)  # several rules follow the same few references of many deployments
 def asset_ref(text: str) -> AssetRef | None:
     """``text`` as a reference to an asset; None when it is a path or anything else.
 

@@ -83,6 +83,8 @@ def _ports(deployment: Subject, environment: Part, scope: Scope) -> Iterator[Fin
     routes = ("liveness_route", "readiness_route", "scoring_route")
     ports = {route: environment.get("inference_config", route, "port") for route in routes}
     known = {route: port for route, port in ports.items() if isinstance(port, int) and not isinstance(port, bool)}
+    if not known:
+        return
     packages = conda_packages(environment, scope)
     server = deployment.get("code_configuration") is not None or (packages is not None and SERVER in packages)
     wrong = {port for port in known.values() if port != SERVER_PORT} if server else set()

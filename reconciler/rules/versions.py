@@ -28,9 +28,9 @@ def check(deployment: Subject, scope: Scope) -> Iterator[Finding]:
     environment, model = environment_of(deployment, scope), model_of(deployment, scope)
     if environment is None or model is None:
         return
-    packages = conda_packages(environment, scope)
     saved = _saved_with(model, scope)
-    if packages is None or not saved:
+    packages = conda_packages(environment, scope) if saved else None
+    if packages is None:
         return
     for name in _WATCHED:
         here, there = packages.versions.get(canonical(name)), saved.get(canonical(name))
