@@ -5,7 +5,6 @@ A program of its own (``stages.py FOLDER ENVIRONMENT``), so that its memory is t
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -63,7 +62,9 @@ def measure(root: Path, environment: str) -> list[dict[str, Any]]:
         validated = validate(documents, Context(environment, own.network, own.container_registry), held)
     del documents, loaded
     with clock.stage("import for live"):
-        from reconciler.arm.client import connect
+        import aiohttp  # noqa: F401 - what a session imports
+
+        from reconciler.cli.place import session
         from reconciler.connection import connection_to
         from reconciler.desired import Desire, desired
         from reconciler.domain import Intent
@@ -76,12 +77,9 @@ def measure(root: Path, environment: str) -> list[dict[str, Any]]:
     with clock.stage("desired"):
         resources = desired(validated.manifests, Desire(project.project, connection.target, held))
 
-    async def live() -> Any:
-        async with connect(connection) as arm:
-            return await read(arm, resources, prune=True)
-
+    del validated, held
     with clock.stage("read live"):
-        lives = asyncio.run(live())
+        lives = session(connection, lambda arm: read(arm, resources, prune=True))
     intent = Intent(project.project, environment, "measured", own.network, prune=True)
     with clock.stage("plan, guard"):
         guarded = guard(plan(resources, lives, intent), resources, lives, intent)
