@@ -96,10 +96,17 @@ def _cli(live: region.Region, root: Path, command: str, *options: str) -> Measur
     reads, writes, cpu_s = live.reads, live.writes, live.cpu_s
     cost = process.run((process.CLI, "-C", str(root), command, "-e", world.ENVIRONMENT, "-o", "json", *options))
     if cost.exit_code:
-        raise RuntimeError(f"{command} ended with {cost.exit_code}:\n{cost.stderr[-2000:]}")
+        raise RuntimeError(f"{command} ended with {cost.exit_code}:\n{_first_failure(cost.stderr)}")
     said: dict[str, Any] = json.loads(cost.stdout)
     actions = (said.get("plan") or said)["actions"]
     return Measured(cost, live.reads - reads, live.writes - writes, live.cpu_s - cpu_s, len(actions))
+
+
+def _first_failure(log: str) -> str:
+    """What failed by itself; all that was skipped because of it follows."""
+    lines = log.splitlines()
+    first = next((number for number, line in enumerate(lines) if " failed" in line), max(0, len(lines) - 20))
+    return "\n".join(lines[first : first + 20])
 
 
 def _row(name: str, all_runs: list[Measured], *, aims: bool = False) -> tuple[str, ...]:
