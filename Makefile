@@ -45,4 +45,4 @@ bench: setup  ## figures, as ratios; nothing is asserted
 
 clean:  ## stop the emulator and remove all that was made
 	@-[ -x $(BIN)/aml-gitops ] && $(BIN)/aml-gitops -C manifests emulator stop
-	@rm -rf $(VENV) .emulator manifests/models build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .emulator manifests/models build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -39,7 +39,7 @@ def start(folder: Folder, arguments: Sequence[str]) -> tuple[Connection, bool]:
     if found:
         return found, False
     folder.prepare()
-    command = [sys.executable, "-m", "aml_emulator", "serve", "--folder", str(folder.root), *arguments]
+    command = [sys.executable, "-P", "-m", "aml_emulator", "serve", "--folder", str(folder.root), *arguments]
     with folder.log.open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True

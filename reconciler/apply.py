@@ -7,10 +7,10 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.decide import BROKEN, GONE, fingerprint, state_of
+from reconciler.decide import BROKEN, GONE, MOVING, fingerprint, state_of
 from reconciler.diff import diff
-from reconciler.domain import Outcome, Report, Result, Verb
-from reconciler.errors import ArmError, Conflict, NotFound, PlanRefused
+from reconciler.domain import Outcome, Ref, Report, Result, Verb
+from reconciler.errors import ArmError, Busy, Conflict, NotFound, PlanRefused
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import arm_path
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.arm.client import Arm
-    from reconciler.domain import Action, Body, Plan, Ref
+    from reconciler.domain import Action, Body, Plan
 
 log = logging.getLogger(__name__)
 
-MOVING = ("creating", "updating", "scaling")
 LOG_TAIL_LINES = 30
 TRAFFIC_SEEN_WITHIN_POLLS = 60
 BUSY_RETRIES = 3
@@ -68,6 +67,7 @@ class Applying:
         self._outcomes: list[Outcome] = []
         self._tasks: dict[Ref, asyncio.Task[Outcome]] = {}
         self._began: dict[Ref, float] = {}
+        self._written: dict[Ref, str] = {}
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -84,27 +84,27 @@ class Applying:
             self._stopping = True
             for task in self._tasks.values():
                 task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.wait(self._tasks.values())
         return Report(self._plan, tuple(self._outcomes))
 
     async def _outcome_of(self, action: Action) -> Outcome:
         try:
             outcome = await self._attempt(action)
         except asyncio.CancelledError:
-            outcome = Outcome(
-                action.ref, action.verb, Result.INTERRUPTED, "interrupted; what Azure accepted goes on there"
-            )
+            began = action.ref in self._began
+            why = "interrupted; what Azure accepted goes on there" if began else "not started: interrupted"
+            outcome = Outcome(action.ref, action.verb, Result.INTERRUPTED, why)
         except PlanRefused as error:
-            outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), code="refused on the wire")
+            outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), code="RefusedOnTheWire")
         except ArmError as error:
-            tail = await self._log_tail(action)
-            outcome = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id, tail)
+            failed = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id)
+            outcome = replace(failed, log_tail=await self._log_tail(action))
         except Exception as error:
             # One action that breaks in a way nobody foresaw must not take the truth about the others with it.
             log.exception("unexpected error", extra={"resource": str(action.ref)})
             outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), type(error).__name__)
-        if began := self._began.get(action.ref):
-            outcome = replace(outcome, seconds=asyncio.get_running_loop().time() - began)
+        if began_at := self._began.get(action.ref):
+            outcome = replace(outcome, seconds=asyncio.get_running_loop().time() - began_at)
         self._outcomes.append(outcome)
         self._progress.ended(outcome)
         return outcome
@@ -123,7 +123,11 @@ class Applying:
             self._progress.started(action)
             log.info("action started", extra={"verb": str(action.verb), "resource": str(action.ref)})
             await self._live_needs(action)
-            await perform(action, self._arm, self._uploader)
+            if action.ref.kind == "traffic" and (written := self._written.get(Ref("endpoint", action.ref.name))):
+                action = replace(action, expects=written)
+            body = await perform(action, self._arm, self._uploader)
+            if action.ref.kind == "endpoint" and body is not None:
+                self._written[action.ref] = fingerprint(KINDS["endpoint"], body)
         return Outcome(action.ref, action.verb, _DONE[action.verb])
 
     async def _live_needs(self, action: Action) -> None:
@@ -143,63 +147,74 @@ class Applying:
         question = {"containerType": "InferenceServer", "tail": LOG_TAIL_LINES}
         try:
             answer = await self._arm.post(f"{arm_path(action.ref)}/getLogs", question)
-        except ArmError as error:
-            log.debug("no container log", extra={"resource": str(action.ref), "error": error.message})
+        except (ArmError, asyncio.CancelledError) as error:
+            log.debug("no container log", extra={"resource": str(action.ref), "error": str(error)})
             return ""
         return str(answer.get("content") or "").strip()
 
 
-async def perform(action: Action, arm: Arm, uploader: Registers) -> None:
-    """Carry out one action on what is live now. Raises Conflict when live is not what the plan was made on."""
+async def perform(action: Action, arm: Arm, uploader: Registers) -> Body | None:
+    """Carry out one action on what is live now, and return what was written.
+
+    When another operation holds the resource it is let pass, a few times; then live is looked at anew, since it was
+    somebody else's operation. Raises Conflict when live is not what the plan was made on.
+    """
+    for _ in range(BUSY_RETRIES):
+        try:
+            return await _once(action, arm, uploader)
+        except Busy as busy:
+            log.info("busy", extra={"resource": str(action.ref), "reason": busy.message})
+            await asyncio.sleep(arm.connection.busy_wait_s)
+    return await _once(action, arm, uploader)
+
+
+async def _once(action: Action, arm: Arm, uploader: Registers) -> Body | None:
     path = arm_path(action.ref)
     if action.verb is Verb.CREATE:
-        await _create(action, arm, uploader, path)
-        return
+        return await _create(action, arm, uploader, path)
     live = await arm.wait_while(path, *MOVING)
     if live is None and action.verb is Verb.DELETE:
-        return
+        return None
+    if live is None and action.verb is Verb.REPLACE:  # An attempt before this one came as far as the deletion.
+        return await _write(action, arm, path)
     if live is None or state_of(live) in GONE:
         raise NotFound("was deleted since the plan was made; plan again", status=404)
     kind = KINDS["endpoint" if action.ref.kind == "traffic" else action.ref.kind]
     if action.expects is not None and fingerprint(kind, live) != action.expects:
         raise Conflict("changed since the plan was made; plan again", code="ChangedSincePlan")
     if action.method == "DELETE":
-        await arm.delete(path)
-        return
+        await _delete(action, arm, path)
+        return None
     if action.verb is Verb.REPLACE:
         await arm.delete(path)
-    await _write(action, arm, path)
+    return await _write(action, arm, path)
 
 
-async def _create(action: Action, arm: Arm, uploader: Registers, path: str) -> None:
+async def _delete(action: Action, arm: Arm, path: str) -> None:
+    """Deleting an endpoint takes its deployments along, so one that came since the plan was made stops it."""
+    if action.ref.kind == "endpoint":
+        planned = {child.part for child in action.children}
+        new = [body["name"] for body in await arm.list(f"{path}/deployments") if body["name"].lower() not in planned]
+        if new:
+            raise Conflict(f"would take {', '.join(new)} along, new since the plan was made", code="ChangedSincePlan")
+    await arm.delete(path)
+
+
+async def _create(action: Action, arm: Arm, uploader: Registers, path: str) -> Body:
     existing = await arm.wait_while(path, *GONE)
     if existing is not None:
         raise Conflict("exists by now; plan again", code="ChangedSincePlan")
-    if action.upload is not None:
-        await uploader.register(action)
-    else:
-        await _write(action, arm, path)
+    return await (_write(action, arm, path) if action.upload is None else uploader.register(action))
 
 
-async def _write(action: Action, arm: Arm, path: str) -> None:
-    written = await _when_free(action, arm, path)
+async def _write(action: Action, arm: Arm, path: str) -> Body:
+    body = action.body or {}
+    written = await (arm.patch(path, body) if action.method == "PATCH" else arm.put(path, body))
     if state_of(written) in BROKEN:
         raise ArmError(f"Azure ended with provisioningState {state_of(written).capitalize()}", code="NotSucceeded")
     if action.ref.kind == "traffic":
         await _seen(action, arm, path, written)
-
-
-async def _when_free(action: Action, arm: Arm, path: str) -> Body:
-    """Write; when another operation holds the resource, let it pass and try again, a few times."""
-    body = action.body or {}
-    write = arm.patch if action.method == "PATCH" else arm.put
-    for _ in range(BUSY_RETRIES):
-        try:
-            return await write(path, body)
-        except Conflict as busy:
-            log.info("busy", extra={"resource": str(action.ref), "reason": busy.message})
-            await asyncio.sleep(arm.connection.busy_wait_s)
-    return await write(path, body)
+    return written
 
 
 async def _seen(action: Action, arm: Arm, path: str, written: Body) -> None:

@@ -26,16 +26,19 @@ AZURE_POLL_INTERVAL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Where a cloud's Resource Manager and sign-in are."""
+    """Where a cloud's Resource Manager, sign-in and Azure ML are (azure-ai-ml 1.35.2)."""
 
     resource_manager: str
     authority: str
+    azure_ml: str
 
 
 CLOUDS: Mapping[str, Cloud] = {
-    "AzureCloud": Cloud("https://management.azure.com", "login.microsoftonline.com"),
-    "AzureChinaCloud": Cloud("https://management.chinacloudapi.cn", "login.chinacloudapi.cn"),
-    "AzureUSGovernment": Cloud("https://management.usgovcloudapi.net", "login.microsoftonline.us"),
+    "AzureCloud": Cloud("https://management.azure.com", "login.microsoftonline.com", "https://ml.azure.com"),
+    "AzureChinaCloud": Cloud("https://management.chinacloudapi.cn", "login.chinacloudapi.cn", "https://ml.azure.cn"),
+    "AzureUSGovernment": Cloud(
+        "https://management.usgovcloudapi.net", "login.microsoftonline.us", "https://ml.azure.us"
+    ),
 }
 
 
@@ -59,6 +62,8 @@ def _azure(target: AzureTarget, environment: ProjectEnvironment) -> Connection:
         credential=DefaultAzureCredential(authority=cloud.authority),
         poll_interval_s=AZURE_POLL_INTERVAL_S,
         cloud=target.cloud,
+        authority=cloud.authority,
+        scoring_scope=f"{cloud.azure_ml}/.default",
     )
 
 
@@ -84,6 +89,7 @@ def _emulator(folder: Path, environment: ProjectEnvironment) -> Connection:
         credential=EmulatorCredential(facts, tls),
         tls=tls,
         poll_interval_s=EMULATOR_POLL_INTERVAL_S,
+        unreachable_hint="is the emulator running? aml-gitops emulator start",
         busy_wait_s=0.5,
         retries=3,
         retry_backoff_s=0.1,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.diff import diff, forbidden, merged, without_nulls, writable
-from reconciler.domain import Action, Change, Drift, Ref, Refusal, Verb
+from reconciler.domain import Action, Change, Drift, Refusal, Verb
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import get, put
 from reconciler.ownership import OWNER, PREFIX, PROTECT, SPEC, TRAFFIC, digest, mark, tags_of
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from reconciler.kinds.kind import Kind
 
 GONE = ("deleting",)
+MOVING = ("creating", "updating", "scaling")
 BROKEN = ("failed", "canceled")
+PRIVATE = ("properties.publicNetworkAccess", "properties.egressPublicNetworkAccess")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,18 @@ def state_of(body: Body) -> str:
 
 
 def fingerprint(kind: Kind, live: Body) -> str:
-    """Digest of everything in a live body that Azure does not change by itself."""
-    return digest(writable(kind, live))
+    """Digest of everything in a live body that Azure does not change by itself; a weight of 0 is no weight."""
+    body = writable(kind, live)
+    if kind.name != "endpoint":
+        return digest(body)
+    weights = {"traffic": traffic_of(body), "mirrorTraffic": _positive(get(body, "properties.mirrorTraffic", {}))}
+    return digest({**body, "properties": {**body["properties"], **weights}})
+
+
+def spec_of(resource: Resource) -> str:
+    """Digest of what the manifest says, options included: the same beside another body is drift."""
+    options = resource.options
+    return digest([resource.body, options.protect, options.ignore])
 
 
 def decide(resource: Resource, live: Body | None, intent: Intent, *, serving: bool) -> Decision:
@@ -46,11 +58,23 @@ def decide(resource: Resource, live: Body | None, intent: Intent, *, serving: bo
         return Decision(_create(kind, resource, live, intent))
     if resource.ref.kind == "code":
         return Decision()
+    if resource.ref.kind == "endpoint" and not _is_managed(live):
+        return _refuse(
+            resource,
+            "unsupported-kind",
+            "the live endpoint of that name is not a managed one, and a PUT would turn it into one",
+            "Choose another name; Kubernetes endpoints are not managed yet.",
+            "kind",
+        )
     changes = diff(kind, resource.body, live, resource.options.ignore)
     owner = tags_of(kind, live).get(OWNER)
     if owner != intent.owner:
         return _not_owned(kind, resource, live, owner, changes, intent)
     return _owned(kind, resource, live, changes, intent, serving=serving)
+
+
+def _is_managed(endpoint: Body) -> bool:
+    return str(endpoint.get("kind") or "Managed").lower() == "managed" and not get(endpoint, "properties.compute")
 
 
 def _create(kind: Kind, resource: Resource, live: Body | None, intent: Intent) -> Action:
@@ -86,7 +110,7 @@ def _not_owned(
         )
     if refusals := _immutable(kind, resource, changes):
         return Decision(refusals=refusals)
-    action = _write(kind, resource, live, changes, intent, "adopt: true")
+    action = _write(kind, resource, live, changes, intent, "taken over, as its manifest says")
     return Decision(replace(action, verb=Verb.ADOPT))
 
 
@@ -95,7 +119,9 @@ def _owned(
 ) -> Decision:
     broken = state_of(live) in BROKEN
     refusals = _immutable(kind, resource, changes)
-    if refusals and not (broken and not serving and resource.ref.kind == "deployment"):
+    protected = resource.options.protect or PROTECT in tags_of(kind, live)
+    replaceable = resource.ref.kind == "deployment" and broken and not serving and not protected
+    if refusals and not replaceable:
         return Decision(refusals=refusals)
     if refusals:
         action = _create(kind, resource, None, intent)
@@ -103,12 +129,14 @@ def _owned(
         return Decision(
             replace(action, verb=Verb.REPLACE, reason=reason, changes=changes, expects=fingerprint(kind, live))
         )
-    changes += _protection(kind, resource, live)
-    if not changes and not broken:
+    protection = _protection(kind, resource, live)
+    if not changes and not protection and not broken:
         return Decision()
-    drifted = tags_of(kind, live).get(SPEC) == digest(resource.body) and bool(changes)
-    if drifted and resource.options.drift == "report":
+    drifted = bool(changes) and tags_of(kind, live).get(SPEC) == spec_of(resource)
+    opened = any(change.path in PRIVATE for change in changes)  # Privacy is never only reported.
+    if drifted and resource.options.drift == "report" and not opened:
         return Decision(drift=Drift(resource.ref, _because(changes, "drift"), healed=False))
+    changes += protection
     reason = (
         "changed outside Git"
         if drifted
@@ -163,7 +191,7 @@ def _marked(kind: Kind, resource: Resource, body: Body, intent: Intent) -> Body:
         get(body, kind.tags_at, {}),
         owner=intent.owner,
         revision=intent.revision,
-        spec=resource.body,
+        spec=spec_of(resource),
         own=get(resource.body, kind.tags_at, {}),
         protect=resource.options.protect,
     )
@@ -245,14 +273,25 @@ def decide_traffic(
     return Decision(action, Drift(resource.ref, changes, healed=True) if drifted else None)
 
 
-def live_weights(endpoint: Body | None) -> dict[str, int]:
-    """Deployments that live traffic or a mirror reaches, with their weight; lower-case names."""
-    if endpoint is None:
-        return {}
-    weights = {**get(endpoint, "properties.mirrorTraffic", {}), **get(endpoint, "properties.traffic", {})}
+def traffic_of(endpoint: Body | None) -> dict[str, int]:
+    """Deployments that callers reach, with their weight in percent; lower-case names."""
+    return _positive(get(endpoint, "properties.traffic", {}))
+
+
+def reached(endpoint: Body | None) -> dict[str, int]:
+    """Deployments that callers or copies of their requests reach, with the greater of the two weights."""
+    mirror = _positive(get(endpoint, "properties.mirrorTraffic", {}))
+    return mirror | {name: max(weight, mirror.get(name, 0)) for name, weight in traffic_of(endpoint).items()}
+
+
+def _positive(weights: dict[str, int]) -> dict[str, int]:
     return {name.lower(): weight for name, weight in weights.items() if weight}
 
 
-def ref_of_endpoint(ref: Ref) -> Ref:
-    """The endpoint that a deployment or traffic belongs to."""
-    return Ref("endpoint", ref.name)
+def with_traffic_mark(decision: Decision, traffic: Resource) -> Decision:
+    """The endpoint's own write, saying also that live traffic is what the manifest says, so that a shift is drift."""
+    if decision.action is None or decision.action.body is None:
+        return decision
+    body = deepcopy(decision.action.body)
+    put(body, "tags", {**get(body, "tags", {}), TRAFFIC: digest(traffic.body)})
+    return replace(decision, action=replace(decision.action, body=body))

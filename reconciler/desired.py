@@ -22,7 +22,7 @@ from reconciler.kinds.kind import ASSET_CONTAINERS, flat, get
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.domain import Body, Document, LocalPath, Target
+    from reconciler.domain import Body, Document, KindName, LocalPath, Target
     from reconciler.manifest import Manifest
 
 AssetKind = Literal["model", "environment"]
@@ -31,6 +31,7 @@ VERSION_LENGTH = 16
 """Hex digits of a content hash that serve as a version: short enough to read, 64 bits against a clash."""
 
 _NAMED = re.compile(r"azureml:(?P<name>[^:/@]+)(?::(?P<version>[^:/@]+))?")
+_ARM_ASSET = re.compile(r"(?P<scope>/subscriptions/.+?)/\w+/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 _SHORT_DATASTORE = re.compile(r"azureml://datastores/(?P<store>[^/]+)/paths/(?P<path>.+)")
 
 
@@ -115,7 +116,7 @@ def _deployment(manifest: Manifest, declared: Mapping[tuple[str, str], Ref], des
             needs.append(asset.ref)
             flattened[kind] = asset_id(asset.ref, desire.target)
         elif named:
-            reference = _reference(kind, named, declared)
+            reference = _reference(kind, named, declared, desire.target)
             if isinstance(reference, Ref):
                 needs.append(reference)
                 reference = asset_id(reference, desire.target)
@@ -126,6 +127,14 @@ def _deployment(manifest: Manifest, declared: Mapping[tuple[str, str], Ref], des
         yield code
         needs.append(code.ref)
         flattened["code_configuration"] = {**configuration, "code": asset_id(code.ref, desire.target)}
+    elif configuration.get("code"):
+        registered = _reference("code", configuration["code"], declared, desire.target)
+        if isinstance(registered, Ref):
+            needs.append(registered)
+            registered = asset_id(registered, desire.target)
+        flattened["code_configuration"] = {**configuration, "code": registered}
+    if collector := values.get("data_collector"):
+        flattened["data_collector"] = _with_data_ids(collector, desire.target)
     yield Resource(
         Ref("deployment", endpoint, name),
         KINDS["deployment"].body(flattened),
@@ -135,18 +144,32 @@ def _deployment(manifest: Manifest, declared: Mapping[tuple[str, str], Ref], des
     )
 
 
+def _with_data_ids(collector: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    """The collector with every data asset that it names spelled as an ARM id; what names none is left to Azure."""
+    collections = {}
+    for name, collection in (collector.get("collections") or {}).items():
+        data = collection.get("data")
+        if isinstance(data, dict):
+            data = data.get("data_id") or f"azureml:{data.get('name')}:{data.get('version')}"
+        if isinstance(data, str) and (named := _NAMED.fullmatch(data)) and named["version"]:
+            data = f"{target.scope}/data/{named['name']}/versions/{named['version']}"
+        collections[name] = {**collection, "data": data}
+    return {**collector, "collections": collections}
+
+
 def asset_id(ref: Ref, target: Target) -> str:
     """ARM id of an asset version in the target workspace."""
     return f"{target.scope}/{ASSET_CONTAINERS[ref.kind]}/{ref.name}/versions/{ref.part}"
 
 
-def _reference(kind: AssetKind, text: str, declared: Mapping[tuple[str, str], Ref]) -> Ref | str:
-    named = _NAMED.fullmatch(text)
-    if not named:
-        return text
-    if named["version"]:
-        return Ref(kind, named["name"], named["version"])
-    return declared[kind, named["name"]]
+def _reference(kind: KindName, text: str, declared: Mapping[tuple[str, str], Ref], target: Target) -> Ref | str:
+    """The asset of the target workspace that ``text`` names, or ``text`` as ARM spells it when it is another's."""
+    if named := _NAMED.fullmatch(text):
+        return Ref(kind, named["name"], named["version"]) if named["version"] else declared[kind, named["name"]]
+    plain = text.removeprefix("azureml:") if text.startswith("azureml:/subscriptions/") else text
+    if (found := _ARM_ASSET.fullmatch(plain)) and found["scope"].lower() == target.scope.lower():
+        return Ref(kind, found["name"], found["version"])
+    return plain
 
 
 def _asset(
@@ -180,9 +203,9 @@ def _resolve_model(
     if held is None:
         flattened["path"] = _long_datastore_uri(path, desire.target)
         return None
-    upload = _upload(held)
-    store = flattened.get("datastore", "workspaceblobstore").removeprefix("azureml:").rpartition("/")[2]
-    stored = f"azureml://datastores/{store}/paths/LocalUpload/{upload.digest}/{PurePosixPath(held.path).name}"
+    upload = _upload(held, flattened.get("datastore"))
+    store, name = upload.datastore or "workspaceblobstore", PurePosixPath(held.path).name
+    stored = f"azureml://datastores/{store}/paths/LocalUpload/{upload.digest}/{name}"
     flattened["path"] = _long_datastore_uri(stored, desire.target)
     return upload
 
@@ -196,7 +219,7 @@ def _resolve_environment(
     held = desire.survey.get(local_path(document, (*pointer, "build", "path")) or "")
     if held is None:
         return None
-    upload = _upload(held)
+    upload = _upload(held, flattened.get("datastore"))
     context = f"LocalUpload/{upload.digest}/{PurePosixPath(held.path).name}/"
     flattened["build"] = {**flattened["build"], "path": context}
     return upload
@@ -210,10 +233,11 @@ def _code(document: Document, desire: Desire) -> Resource:
     return Resource(ref, body, document.at("code_configuration", "code"), (), Options(), upload)
 
 
-def _upload(held: LocalPath) -> Upload:
+def _upload(held: LocalPath, datastore: str | None = None) -> Upload:
     if held.digest is None:
         raise ValueError(f"{held.path} was surveyed without its content hash")
-    return Upload(held.path, held.digest)
+    name = datastore.removeprefix("azureml:").rpartition("/")[2] if datastore else None
+    return Upload(held.path, held.digest, name)
 
 
 def _long_datastore_uri(uri: str, target: Target) -> str:

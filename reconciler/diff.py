@@ -30,7 +30,7 @@ def diff(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) -> t
         raw = get(live, entry.arm)
         if raw == wanted and entry.arm != kind.tags_at:
             continue  # Spelled alike: most fields of most resources end here.
-        before, after = _comparable(kind, entry, raw), _canonical(entry, wanted)
+        before, after = _comparable(kind, entry, raw, wanted), _canonical(entry, wanted)
         if entry.arm == kind.tags_at:
             before = {key: value for key, value in (before or {}).items() if key in _own_tags(kind, desired, live)}
         elif entry.additive:
@@ -59,6 +59,9 @@ def merged(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) ->
         wanted = get_or_null(desired, entry.arm)
         if wanted is UNSET or (_ignored(entry.arm, ignore) and get_or_null(live, entry.arm) is not UNSET):
             continue
+        plain = entry.arm != kind.tags_at and not entry.additive
+        if plain and _equal(_comparable(kind, entry, get(live, entry.arm), wanted), _canonical(entry, wanted)):
+            continue  # Equal in meaning: Azure's spelling stays as it is.
         if entry.arm == kind.tags_at:
             gone = _own_tags(kind, {}, live)
             wanted = {key: value for key, value in tags_of(kind, live).items() if key not in gone} | wanted
@@ -123,11 +126,27 @@ def _own_tags(kind: Kind, desired: Body, live: Body) -> frozenset[str]:
     return remembered(tags_of(kind, live)) | frozenset(tags_of(kind, desired))
 
 
-def _comparable(kind: Kind, entry: Field, raw: Any) -> Any:
+def _comparable(kind: Kind, entry: Field, raw: Any, wanted: Any) -> Any:
+    """The live value as it is to be compared: without what Azure puts in beside what the manifest names."""
     value = _canonical(entry, raw)
-    if isinstance(value, dict) and (entry.server_keys or entry.arm == kind.tags_at):
-        return {key: item for key, item in value.items() if key not in entry.server_keys and not key.startswith(PREFIX)}
-    return value
+    if not isinstance(value, dict):
+        return value
+    if entry.structure and isinstance(wanted, dict):
+        return _restricted(value, _canonical(entry, wanted))
+    named = wanted if isinstance(wanted, dict) else {}
+    bookkeeping = PREFIX if entry.arm == kind.tags_at else None
+    return {
+        key: item
+        for key, item in value.items()
+        if (key in named or key not in entry.server_keys) and not (bookkeeping and key.startswith(bookkeeping))
+    }
+
+
+def _restricted(value: Any, wanted: Any) -> Any:
+    """``value`` without nulls and without keys that ``wanted`` does not have, at every depth."""
+    if not isinstance(value, dict) or not isinstance(wanted, dict):
+        return value
+    return {key: _restricted(item, wanted[key]) for key, item in value.items() if key in wanted and item is not None}
 
 
 def _canonical(entry: Field, value: Any) -> Any:

@@ -144,10 +144,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Bytes of the checkout that must be in Azure before the resource can exist."""
+    """Bytes of the checkout that must be in Azure before the resource can exist. ``datastore`` is not the default."""
 
     path: str
     digest: str
+    datastore: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,8 @@ class Action:
     """One verb on one resource: one ARM write. ``body`` is what is sent, byte for byte.
 
     ``needs`` are refs that must have succeeded first, whether this plan acts on them or they are live already.
-    ``expects`` is the digest of the live body the decision was made on; apply reads again and compares.
+    ``expects`` is the digest of the live body the decision was made on; apply reads again and compares. ``children``
+    are the deployments that deleting an endpoint takes along, and no others.
     """
 
     verb: Verb
@@ -243,6 +245,7 @@ class Action:
     body: Body | None = None
     upload: Upload | None = None
     expects: str | None = None
+    children: tuple[Ref, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +285,7 @@ class Plan:
     project: str
     environment: str
     revision: str
+    workspace: str = ""
     actions: tuple[Action, ...] = ()
     unchanged: tuple[Ref, ...] = ()
     drift: tuple[Drift, ...] = ()
@@ -330,4 +334,6 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every action did what it intended."""
-        return all(o.result not in (Result.FAILED, Result.SKIPPED, Result.INTERRUPTED) for o in self.outcomes)
+        stopped = (Result.FAILED, Result.SKIPPED, Result.INTERRUPTED)
+        told = len(self.outcomes) == len(self.plan.actions)
+        return told and not any(outcome.result in stopped for outcome in self.outcomes)

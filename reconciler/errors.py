@@ -8,7 +8,7 @@
     ├── StalePlan         source or live moved since the plan was made              exit 5
     ├── EmulatorError     the embedded Azure ML cannot be reached or started        exit 1
     └── ArmError          Azure said no, or nothing                                 exit 1
-        ├── NotFound · Conflict · Forbidden
+        ├── NotFound · Conflict > Busy · Forbidden
         └── Throttled · Unavailable                    transient: worth trying again
 
 ``transient`` on the class says whether the same call may succeed later.
@@ -93,6 +93,12 @@ class NotFound(ArmError):
 
 class Conflict(ArmError):
     """Another operation holds the resource, or its state forbids this one."""
+
+
+class Busy(Conflict):
+    """Another operation holds the resource right now; it passes."""
+
+    transient = True
 
 
 class Forbidden(ArmError):

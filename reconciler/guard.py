@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.decide import live_weights
+from reconciler.decide import MOVING, state_of, traffic_of
 from reconciler.domain import Plan, Ref, Refusal, Verb, Warn
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import get
@@ -17,7 +17,7 @@ from reconciler.prune import owned
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.domain import Body, Intent, Live, NetworkMode, Resource
+    from reconciler.domain import Action, Body, Intent, Live, NetworkMode, Resource
 
 SMALL = 10
 """Below this many owned resources of a kind, a percentage says nothing and the delete limit does not count."""
@@ -33,7 +33,11 @@ def guard(proposed: Plan, resources: Sequence[Resource], live: Live, intent: Int
         *_too_many_deletions(proposed, live, intent),
         *_loss_of_service(proposed, live, intent),
     )
-    warnings = (*proposed.warnings, *_public_neighbours(proposed, live, intent))
+    warnings = (
+        *proposed.warnings,
+        *_public_neighbours(proposed, live, intent),
+        *_still_moving(proposed, resources, live),
+    )
     return replace(proposed, refusals=refusals, warnings=tuple(sorted(warnings, key=lambda w: (w.resource, w.rule))))
 
 
@@ -112,7 +116,8 @@ def _empty_source(proposed: Plan, resources: Sequence[Resource]) -> Iterator[Ref
 
 
 def _too_many_deletions(proposed: Plan, live: Live, intent: Intent) -> Iterator[Refusal]:
-    deleted = Counter(action.ref.kind for action in proposed.actions if action.verb is Verb.DELETE)
+    deletions = [action for action in proposed.actions if action.verb is Verb.DELETE]
+    deleted = Counter(ref.kind for action in deletions for ref in (action.ref, *action.children))
     existing = Counter(ref.kind for ref in owned(live, intent.owner))
     for kind, count in sorted(deleted.items()):
         percent = 100 * count / max(existing[kind], 1)
@@ -130,9 +135,9 @@ def _loss_of_service(proposed: Plan, live: Live, intent: Intent) -> Iterator[Ref
     """An endpoint that serves and would serve no more. A person has to say so by name."""
     for action in proposed.actions:
         endpoint = Ref("endpoint", action.ref.name)
-        serving = live_weights(live.resources.get(endpoint))
+        serving = traffic_of(live.resources.get(endpoint))
         stops = (action.ref.kind == "endpoint" and action.verb is Verb.DELETE) or (
-            action.ref.kind == "traffic" and not live_weights(action.body)
+            action.ref.kind == "traffic" and not traffic_of(action.body)
         )
         if serving and stops and str(action.ref) not in intent.confirmed:
             yield Refusal(
@@ -148,11 +153,19 @@ def _weights(weights: dict[str, int]) -> str:
     return ", ".join(f"{name} {weight} %" for name, weight in sorted(weights.items()))
 
 
+def _closes(action: Action, network: NetworkMode) -> bool:
+    """Whether the resource is private, or gone, once the action is done."""
+    if action.verb is Verb.DELETE:
+        return True
+    return action.method == "PUT" and body_problem(action.ref.kind, "PUT", action.body, network) is None
+
+
 def _public_neighbours(proposed: Plan, live: Live, intent: Intent) -> Iterator[Warn]:
     """Everything public in the workspace that this plan does not close, whoever owns it."""
-    acted = {action.ref for action in proposed.actions}
+    closing = [action for action in proposed.actions if _closes(action, intent.network)]
+    closed = {ref for action in closing for ref in (action.ref, *action.children)}
     for ref, body in live.resources.items():
-        if ref in acted or ref.kind not in ("endpoint", "deployment"):
+        if ref in closed or ref.kind not in ("endpoint", "deployment"):
             continue
         owner = tags_of(KINDS[ref.kind], body).get(OWNER)
         whose = "ours" if owner == intent.owner else f"owner {owner}" if owner else "not managed by anybody"
@@ -161,3 +174,12 @@ def _public_neighbours(proposed: Plan, live: Live, intent: Intent) -> Iterator[W
         egress = str(get(body, "properties.egressPublicNetworkAccess", "enabled")).lower()
         if ref.kind == "deployment" and intent.network == "legacy_egress" and egress != "disabled":
             yield Warn("public-egress", str(ref), f"may call the public internet ({whose})")
+
+
+def _still_moving(proposed: Plan, resources: Sequence[Resource], live: Live) -> Iterator[Warn]:
+    """What Azure is still working on and this plan leaves alone: it may yet fail."""
+    acted = {action.ref for action in proposed.actions}
+    for resource in resources:
+        body = live.resources.get(resource.ref)
+        if body is not None and resource.ref not in acted and state_of(body) in MOVING:
+            yield Warn("in-progress", str(resource.ref), f"Azure is still working on it ({state_of(body)}); look again")

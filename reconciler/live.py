@@ -10,7 +10,7 @@ from reconciler.errors import NotFound
 from reconciler.kinds.kind import ASSET_CONTAINERS, arm_path
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from reconciler.arm.client import Arm
     from reconciler.domain import Body, KindName, Resource
@@ -30,23 +30,23 @@ async def read(arm: Arm, resources: Sequence[Resource], *, prune: bool) -> Live:
     gate = asyncio.Semaphore(READERS)
     named = sorted({ref for resource in resources for ref in (resource.ref, *resource.needs)})
     workspace, serving, assets = await asyncio.gather(
-        _gated(gate, arm.get("")), _serving(arm, gate), _assets(arm, gate, named, prune=prune)
+        _gated(gate, lambda: arm.get("")), _serving(arm, gate), _assets(arm, gate, named, prune=prune)
     )
     if workspace is None:
         raise NotFound(f"workspace {arm.target.workspace} does not exist in {arm.target.resource_group}", status=404)
     return Live(workspace, serving | assets)
 
 
-async def _gated(gate: asyncio.Semaphore, call: Awaitable[T]) -> T:
+async def _gated(gate: asyncio.Semaphore, call: Callable[[], Awaitable[T]]) -> T:
     async with gate:
-        return await call
+        return await call()
 
 
 async def _serving(arm: Arm, gate: asyncio.Semaphore) -> dict[Ref, Body]:
     endpoints = {Ref("endpoint", body["name"].lower()): body for body in await arm.list("/onlineEndpoints")}
 
     async def deployments(endpoint: str) -> dict[Ref, Body]:
-        found = await _gated(gate, arm.list(f"/onlineEndpoints/{endpoint}/deployments"))
+        found = await _gated(gate, lambda: arm.list(f"/onlineEndpoints/{endpoint}/deployments"))
         return {Ref("deployment", endpoint.lower(), body["name"].lower()): body for body in found}
 
     return endpoints | await _joined(deployments(body["name"]) for body in endpoints.values())
@@ -54,15 +54,15 @@ async def _serving(arm: Arm, gate: asyncio.Semaphore) -> dict[Ref, Body]:
 
 async def _assets(arm: Arm, gate: asyncio.Semaphore, named: Iterable[Ref], *, prune: bool) -> dict[Ref, Body]:
     async def one(ref: Ref) -> dict[Ref, Body]:
-        body = await _gated(gate, arm.get(arm_path(ref)))
+        body = await _gated(gate, lambda: arm.get(arm_path(ref)))
         return {} if body is None else {ref: body}
 
     async def versions(kind: KindName, name: str) -> dict[Ref, Body]:
-        found = await _gated(gate, arm.list(f"/{ASSET_CONTAINERS[kind]}/{name}/versions"))
+        found = await _gated(gate, lambda: arm.list(f"/{ASSET_CONTAINERS[kind]}/{name}/versions"))
         return {Ref(kind, name, body["name"]): body for body in found}
 
     async def containers(kind: KindName) -> dict[Ref, Body]:
-        found = await _gated(gate, arm.list(f"/{ASSET_CONTAINERS[kind]}"))
+        found = await _gated(gate, lambda: arm.list(f"/{ASSET_CONTAINERS[kind]}"))
         return await _joined(versions(kind, body["name"]) for body in found)
 
     single = [ref for ref in named if ref.kind in ASSET_CONTAINERS]

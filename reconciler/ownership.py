@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
 
 from reconciler.kinds.kind import get
 
@@ -48,15 +49,15 @@ def tags_of(kind: Kind, body: Body | None) -> Mapping[str, str]:
 
 
 def mark(
-    tags: Mapping[str, str], *, owner: str, revision: str, spec: Any, own: Iterable[str], protect: bool
+    tags: Mapping[str, str], *, owner: str, revision: str, spec: str, own: Iterable[str], protect: bool
 ) -> dict[str, str]:
     """``tags`` with the bookkeeping of one write; ``own`` are the keys that the manifest names.
 
     A key list too long for a tag value is left out: then a tag that leaves the manifest stays live.
     """
-    keys = ",".join(sorted(own))
+    keys = ",".join(quote(key, safe=" /") for key in sorted(own))
     result = {key: value for key, value in tags.items() if key not in (TAGS, PROTECT)}
-    result |= {OWNER: owner, SPEC: digest(spec), REVISION: revision[:TAG_VALUE_LENGTH]}
+    result |= {OWNER: owner, SPEC: spec, REVISION: revision[:TAG_VALUE_LENGTH]}
     if keys and len(keys) <= TAG_VALUE_LENGTH:
         result[TAGS] = keys
     if protect:
@@ -66,4 +67,4 @@ def mark(
 
 def remembered(tags: Mapping[str, str]) -> frozenset[str]:
     """Keys of the live tags that an earlier write of ours set."""
-    return frozenset(filter(None, tags.get(TAGS, "").split(",")))
+    return frozenset(unquote(key) for key in tags.get(TAGS, "").split(",") if key)

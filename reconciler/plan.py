@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from reconciler.decide import Decision, decide, decide_traffic, fingerprint, live_weights
+from reconciler.decide import Decision, decide, decide_traffic, fingerprint, reached, with_traffic_mark
 from reconciler.domain import KINDS as KIND_ORDER
 from reconciler.domain import Plan, Ref, Refusal, Verb
 from reconciler.kinds import KINDS
@@ -33,6 +33,7 @@ def plan(resources: Sequence[Resource], live: Live, intent: Intent) -> Plan:
     return Plan(
         project=intent.project,
         environment=intent.environment,
+        workspace=str(live.workspace.get("name") or ""),
         revision=intent.revision,
         actions=ordered,
         unchanged=tuple(sorted(settled)),
@@ -51,10 +52,10 @@ def _decide_all(desired: Mapping[Ref, Resource], live: Live, intent: Intent) -> 
             endpoint = Ref("endpoint", ref.name)
             touched = decisions[endpoint].action is not None
             decisions[ref] = decide_traffic(desired[ref], desired[endpoint], body, intent, touched=touched)
+            if touched and decisions[ref] == Decision():
+                decisions[endpoint] = with_traffic_mark(decisions[endpoint], desired[ref])
         else:
-            serving = ref.kind == "deployment" and bool(
-                live_weights(live.resources.get(Ref("endpoint", ref.name))).get(ref.part)
-            )
+            serving = ref.kind == "deployment" and ref.part in reached(live.resources.get(Ref("endpoint", ref.name)))
             decisions[ref] = decide(desired[ref], body, intent, serving=serving)
     return decisions
 
@@ -109,6 +110,7 @@ def _digest(intent: Intent, actions: Sequence[Action], desired: Mapping[Ref, Res
     """What a saved plan is bound to: the revision, all that is desired, and all of live that was looked at."""
     return digest(
         {
+            "workspace": live.workspace.get("id"),
             "owner": intent.owner,
             "revision": intent.revision,
             "actions": [[action.verb, str(action.ref), action.method, action.body] for action in actions],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.decide import GONE, fingerprint, live_weights, state_of
+from reconciler.decide import GONE, fingerprint, reached, state_of, traffic_of
 from reconciler.domain import Action, Ref, Refusal, Verb, Warn
 from reconciler.kinds import KINDS
 from reconciler.kinds.forms import asset_id
@@ -67,7 +67,8 @@ def prune(
 def _delete(ref: Ref, body: Body, live: Live, planned: Sequence[Action], deletions: Sequence[Action]) -> Action:
     reason = "left the manifests"
     needs: list[Ref] = []
-    if ref.kind == "endpoint" and (children := children_of(ref, live)):
+    children = tuple(children_of(ref, live)) if ref.kind == "endpoint" else ()
+    if children:
         reason += "; takes " + ", ".join(child.part for child in children) + " along"
     if ref.kind == "deployment":
         needs = [action.ref for action in planned if action.ref == Ref("traffic", ref.name)]
@@ -78,7 +79,7 @@ def _delete(ref: Ref, body: Body, live: Live, planned: Sequence[Action], deletio
         endpoints = {Ref("endpoint", user.name) for user in users}
         needs = [action.ref for action in (*planned, *deletions) if action.ref in users | endpoints]
     expects = fingerprint(KINDS[ref.kind], body)
-    return Action(Verb.DELETE, ref, reason, (), tuple(sorted(needs)), "DELETE", expects=expects)
+    return Action(Verb.DELETE, ref, reason, (), tuple(sorted(needs)), "DELETE", expects=expects, children=children)
 
 
 def children_of(endpoint: Ref, live: Live) -> list[Ref]:
@@ -97,31 +98,35 @@ def assets_of(deployment: Body) -> frozenset[Ref]:
 
 
 def _foreign_children(endpoint: Ref, live: Live, intent: Intent) -> list[Refusal]:
-    return [
-        Refusal(
-            "not-owned",
-            str(endpoint),
-            f"left the manifests, but deleting it would take {child} along, which is not ours",
-            f"tags.{OWNER}",
-            "Delete or adopt that deployment first, or keep the endpoint in the manifests.",
-        )
-        for child in children_of(endpoint, live)
-        if tags_of(KINDS["deployment"], live.resources[child]).get(OWNER) != intent.owner
-        or PROTECT in tags_of(KINDS["deployment"], live.resources[child])
-    ]
+    found = []
+    for child in children_of(endpoint, live):
+        tags = tags_of(KINDS["deployment"], live.resources[child])
+        message = f"left the manifests, but deleting it would take {child} along"
+        hint = "Delete or release that deployment first, or keep the endpoint in the manifests."
+        if tags.get(OWNER) != intent.owner:
+            found.append(Refusal("not-owned", str(endpoint), f"{message}, which is not ours", f"tags.{OWNER}", hint))
+        elif PROTECT in tags:
+            found.append(Refusal("protected", str(endpoint), f"{message}, which is protected", f"tags.{PROTECT}", hint))
+    return found
 
 
 def _still_serving(ref: Ref, live: Live, planned: Sequence[Action]) -> list[Refusal]:
-    weight = live_weights(live.resources.get(Ref("endpoint", ref.name))).get(ref.part)
-    if not weight or any(action.ref == Ref("traffic", ref.name) for action in planned):
+    """A deployment may only go once neither traffic nor a mirror reaches it: by this plan's own traffic, or live's."""
+    after = next((action.body for action in planned if action.ref == Ref("traffic", ref.name)), None)
+    endpoint = after if after is not None else live.resources.get(Ref("endpoint", ref.name))
+    weight = reached(endpoint).get(ref.part)
+    if not weight:
         return []
+    mirrored = ref.part not in traffic_of(endpoint)
+    what = "requests are mirrored" if mirrored else "traffic goes"
+    field, instead = ("mirror_traffic", "{}") if mirrored else ("traffic", "{…: 100}")
     return [
         Refusal(
             "serving",
             str(ref),
-            f"left the manifests while {weight} % of live traffic goes to it",
-            f"endpoint/{ref.name} properties.traffic",
-            f"Say in the manifest of endpoint/{ref.name} where the traffic goes: `traffic: {{…: 100}}`.",
+            f"left the manifests while {weight} % of live {what} to it",
+            f"endpoint/{ref.name} properties.{'mirrorTraffic' if mirrored else 'traffic'}",
+            f"Say in the manifest of endpoint/{ref.name} what becomes of it: `{field}: {instead}`.",
         )
     ]
 
@@ -129,13 +134,13 @@ def _still_serving(ref: Ref, live: Live, planned: Sequence[Action]) -> list[Refu
 def _user_of(
     ref: Ref, desired: Mapping[Ref, Resource], live: Live, gone: Mapping[Ref, Body], planned: Sequence[Action]
 ) -> Ref | None:
-    """Somebody who needs the asset after this plan: a desired resource, or a live deployment that stays as it is."""
+    """Somebody who needs the asset after this plan: a desired resource, or a deployment as this plan leaves it."""
     for wanted in desired.values():
         if ref in wanted.needs:
             return wanted.ref
-    leaving = {action.ref for action in planned if action.method == "PUT"}
-    for user, body in sorted((r, b) for r, b in live.resources.items() if r.kind == "deployment"):
-        stays = user not in gone and Ref("endpoint", user.name) not in gone and user not in leaving
-        if stays and ref in assets_of(body):
+    bodies = {ref: body for ref, body in live.resources.items() if ref.kind == "deployment" and ref not in gone}
+    bodies |= {a.ref: a.body for a in planned if a.ref.kind == "deployment" and a.method == "PUT" and a.body}
+    for user, body in sorted(bodies.items(), key=lambda item: item[0]):
+        if Ref("endpoint", user.name) not in gone and ref in assets_of(body):
             return user
     return None

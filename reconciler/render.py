@@ -75,11 +75,11 @@ def summary_line(plan: Plan) -> str:
 
 def plan_text(plan: Plan, *, colour: bool = False) -> str:
     """The plan for a terminal."""
-    lines = [f"{plan.project}/{plan.environment} at revision {plan.revision}", ""]
+    lines = [f"{plan.project}/{plan.environment} in workspace {plan.workspace} at revision {plan.revision}", ""]
     for action in plan.actions:
         lines += [*_action_text(action, colour=colour), ""]
     lines += _drift_text([drift for drift in plan.drift if not drift.healed], colour=colour)
-    lines += [paint(f"  warning  {w.resource}: {w.message}", "~", on=colour) for w in plan.warnings]
+    lines += [paint(f"  warning  {w.resource}: {printable(w.message)}", "~", on=colour) for w in plan.warnings]
     lines += [""] * bool(plan.warnings)
     for refusal in plan.refusals:
         lines += [*_refusal_text(refusal, colour=colour), ""]
@@ -104,7 +104,7 @@ def _action_text(action: Action, *, colour: bool) -> Iterator[str]:
             note = "" if change.reason == "manifest" else f"  ({change.reason})"
             yield f"        {change.path:<{width}}  {before} -> {after}{note}"
     if hidden := len(action.changes) - len(shown):
-        yield paint(f"        and {hidden} documented defaults", "dim", on=colour)
+        yield paint(f"        and {hidden} documented default{'s' * (hidden != 1)}", "dim", on=colour)
 
 
 def _drift_text(drifts: Sequence[Drift], *, colour: bool) -> Iterator[str]:
@@ -119,9 +119,9 @@ def _drift_text(drifts: Sequence[Drift], *, colour: bool) -> Iterator[str]:
 def _refusal_text(refusal: Refusal, *, colour: bool) -> Iterator[str]:
     place = f"  ({refusal.position})" if refusal.position else ""
     yield paint(f"  ! {refusal.resource}", "!", on=colour) + f"  {refusal.rule}{place}"
-    yield f"        {refusal.message}"
+    yield f"        {printable(refusal.message)}"
     if refusal.hint:
-        yield f"        fix: {refusal.hint}"
+        yield f"        fix: {printable(refusal.hint)}"
 
 
 def report_text(report: Report, *, colour: bool = False) -> str:
@@ -130,10 +130,10 @@ def report_text(report: Report, *, colour: bool = False) -> str:
     lines: list[str] = []
     for outcome in failed:
         lines += ["", paint(f"  ! {outcome.ref}  {outcome.verb} failed", "!", on=colour)]
-        lines.append(f"        {outcome.code + ': ' if outcome.code else ''}{_printable(outcome.message)}")
+        lines.append(f"        {outcome.code + ': ' if outcome.code else ''}{printable(outcome.message)}")
         if outcome.request_id:
             lines.append(f"        request id {outcome.request_id}")
-        lines += [f"        | {_printable(line)}" for line in outcome.log_tail.splitlines()]
+        lines += [f"        | {printable(line)}" for line in outcome.log_tail.splitlines()]
     counts = {result: sum(o.result is result for o in report.outcomes) for result in Result}
     told = ", ".join(f"{count} {result}" for result, count in counts.items() if count) or "nothing to do"
     word = "Applied" if report.ok else "Not everything was applied"
@@ -141,7 +141,8 @@ def report_text(report: Report, *, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text of Azure, files or other people, with nothing in it that could move the cursor or break the line."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
@@ -154,7 +155,7 @@ def plan_markdown(plan: Plan) -> str:
     lines = [
         f"### aml-gitops plan: {plan.project}/{plan.environment}",
         "",
-        f"Revision `{plan.revision}` · digest `{plan.digest}` · **{verdict}**",
+        f"Workspace `{plan.workspace}` · revision `{plan.revision}` · digest `{plan.digest}` · **{verdict}**",
         "",
     ]
     if plan.refusals:
@@ -177,7 +178,7 @@ def plan_markdown(plan: Plan) -> str:
 
 
 def _cell(text: str) -> str:
-    return _printable(text).replace("|", "\\|").replace("<", "&lt;")
+    return printable(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _diff_lines(action: Action) -> Iterator[str]:
@@ -199,6 +200,7 @@ def plan_json(plan: Plan) -> Body:
         "version": 1,
         "project": plan.project,
         "environment": plan.environment,
+        "workspace": plan.workspace,
         "revision": plan.revision,
         "digest": plan.digest,
         "summary": summary(plan),

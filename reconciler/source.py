@@ -14,17 +14,23 @@ UNVERSIONED = "unversioned"
 GIT_TIMEOUT_S = 30
 
 
-def revision_of(root: Path) -> str:
+def revision_of(root: Path, *, beside: Path | None = None) -> str:
     """Commit of the checkout that ``root`` is in, with ``-dirty`` when anything below ``root`` differs from it.
 
+    ``beside`` is a file that does not count, such as the saved plan itself.
     ``unversioned`` outside of a repository, before its first commit, and where there is no git. Raises SourceError
     when git is there and fails otherwise.
     """
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if head is None:
         return UNVERSIONED
-    changed = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    but = [f":(exclude){beside.resolve().relative_to(root.resolve())}"] if beside and _lies_in(beside, root) else []
+    changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", ".", *but)
     return head.strip() + ("-dirty" if changed else "")
+
+
+def _lies_in(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.decide import BROKEN, GONE, live_weights, state_of
+from reconciler.decide import BROKEN, GONE, state_of, traffic_of
 from reconciler.domain import Ref
 from reconciler.kinds import KINDS
 from reconciler.ownership import REVISION, tags_of
+from reconciler.plan import rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,8 @@ def standings(resources: tuple[Resource, ...], live: Live, plan: Plan) -> tuple[
     why = {action.ref: f"{action.verb}: {action.reason}" for action in plan.actions}
     drifted = {drift.ref for drift in plan.drift}
     refused = {refusal.resource: refusal.message for refusal in plan.refusals}
-    return tuple(_standing(resource.ref, live.resources, why, drifted, refused) for resource in resources)
+    ordered = sorted((resource.ref for resource in resources), key=rank)
+    return tuple(_standing(ref, live.resources, why, drifted, refused) for ref in ordered)
 
 
 def _standing(
@@ -48,7 +50,7 @@ def _standing(
     endpoint = live.get(Ref("endpoint", ref.name))
     body = endpoint if ref.kind == "traffic" else live.get(ref)
     sync = "Refused" if str(ref) in refused else "Drift" if ref in drifted else "OutOfSync" if ref in why else "InSync"
-    weight = live_weights(endpoint).get(ref.part) if ref.kind == "deployment" else None
+    weight = traffic_of(endpoint).get(ref.part) if ref.kind == "deployment" else None
     kind = KINDS["endpoint" if ref.kind == "traffic" else ref.kind]
     revision = "" if body is None else tags_of(kind, body).get(REVISION, "")
     return Standing(str(ref), sync, health_of(body), revision, weight, refused.get(str(ref)) or why.get(ref, ""))

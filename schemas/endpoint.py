@@ -18,8 +18,8 @@ AuthMode = Annotated[
     Literal["key", "aml_token", "aad_token"], BeforeValidator(spelled("key", "aml_token", "aad_token"))
 ]
 IdentityType = Annotated[
-    Literal["system_assigned", "user_assigned", "none"],
-    BeforeValidator(spelled("system_assigned", "user_assigned", "none")),
+    Literal["system_assigned", "user_assigned"],
+    BeforeValidator(spelled("system_assigned", "user_assigned")),
 ]
 
 
@@ -57,7 +57,7 @@ class UserAssignedIdentity(Strict):
 class Identity(Strict):
     """Which identity the deployments run as. Azure does not let it change after the endpoint is created."""
 
-    type: IdentityType = Field(description="Made with the endpoint, made before, or none.")
+    type: IdentityType = Field(description="Made with the endpoint, or made before.")
     user_assigned_identities: Annotated[tuple[UserAssignedIdentity, ...], StrictMode(False)] = Field(
         default=(),
         max_length=1,

@@ -54,6 +54,9 @@ class Connection:
     retries: int = 6
     retry_backoff_s: float = 0.8
     cloud: str = "AzureCloud"
+    authority: str = "login.microsoftonline.com"
+    scoring_scope: str = "https://ml.azure.com/.default"
+    unreachable_hint: str = ""
     sdk_environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -153,9 +156,12 @@ class Arm:
     async def get(self, path: str) -> Body | None:
         """The resource, or ``None`` when Azure says that it does not exist. Anything else raises."""
         try:
-            return await self._send("GET", self._url(path))
+            body = await self._send("GET", self._url(path))
         except NotFound:
             return None
+        if not body.get("id"):
+            raise Unavailable(f"{path or 'the workspace'}: the answer is no resource")
+        return body
 
     async def list(self, path: str, **query: str) -> list[Body]:
         """All items of a collection, over all pages."""
@@ -163,7 +169,10 @@ class Arm:
         url: str | None = self._url(path, **query)
         while url:
             page = await self._send("GET", url)
-            found += page.get("value", [])
+            if not isinstance(page.get("value"), list):
+                # A proxy's login page is a 200 too; taken for an empty list, everything would seem to be gone.
+                raise Unavailable(f"{path}: the answer is no list")
+            found += page["value"]
             url = page.get("nextLink")
         return found
 
@@ -230,7 +239,7 @@ class Arm:
         except HttpResponseError as error:
             raise _from_http(error) from error
         except AzureError as error:
-            raise from_transport(error) from error
+            raise from_transport(error, self.connection.unreachable_hint) from error
         result: Body | None = polling.resource() if method == "PUT" else None
         return result
 
@@ -245,11 +254,13 @@ class Arm:
         except HttpResponseError as error:
             raise _from_http(error) from error
         except AzureError as error:
-            raise from_transport(error) from error
+            raise from_transport(error, self.connection.unreachable_hint) from error
         response: AsyncHttpResponse = initial.http_response  # type: ignore[attr-defined]
         answer = _json_of_response(response)
         if response.status_code >= 400:
             raise from_response(response, answer)
+        if answer is not None and not isinstance(answer, dict):
+            raise Unavailable(f"{method} {url.partition('?')[0]}: the answer is no JSON object")
         return initial, answer
 
     def _url(self, path: str, **query: str) -> str:
@@ -271,7 +282,7 @@ def _json_of_response(response: AsyncHttpResponse) -> Body | None:
     try:
         body: Body | None = response.json()
     except ValueError:
-        return {"error": {"code": "NotJson", "message": response.text()[:256]}}
+        return {"error": {"code": "NotJson", "message": f"no JSON but {response.text()[:200]!r}"}}
     return body
 
 

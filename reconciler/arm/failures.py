@@ -10,16 +10,20 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import ArmError, Conflict, Forbidden, NotFound, Throttled, Unavailable
+from reconciler.errors import ArmError, Busy, Conflict, Forbidden, NotFound, Throttled, Unavailable
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
     from azure.core.rest import AsyncHttpResponse
 
-_BUSY = ("OperationCanceled", "AnotherOperationInProgress")
-_BUSY_STATE = re.compile(r"because it is in \w+ provisioning state", re.IGNORECASE)
+_BUSY = re.compile(
+    r"OperationCanceled|AnotherOperationInProgress|because it is in \w+ provisioning state", re.IGNORECASE
+)
 """Another operation had priority or holds the resource: Azure advises to wait about a minute and to try again
 (learn.microsoft.com: how-to-troubleshoot-online-endpoints; Azure/azure-sdk-for-net#36961)."""
+
+_SETTLED = re.compile(r"already (exists|registered)|cannot be (changed|updated)", re.IGNORECASE)
+"""A 409 that waiting does not cure. Any other is taken for a running operation (assumed: none is recorded)."""
 
 _BY_STATUS: dict[int, type[ArmError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
 
@@ -67,23 +71,31 @@ def from_response(response: AsyncHttpResponse, body: Any) -> ArmError:
     if status == 429:
         return Throttled(
             text,
-            retry_after_s=float(response.headers.get("Retry-After") or 0),
+            retry_after_s=_seconds(response.headers.get("Retry-After")),
             status=status,
             code=code,
             request_id=request_id,
         )
     kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ArmError)
-    if code in _BUSY or _BUSY_STATE.search(text):
-        kind = Conflict
+    if _BUSY.search(f"{code} {text}") or (kind is Conflict and not _SETTLED.search(text)):
+        kind = Busy
     return kind(text, status=status, code=code, request_id=request_id)
 
 
-def from_transport(error: AzureError) -> ArmError:
+def _seconds(retry_after: str | None) -> float:
+    """Retry-After in seconds; as a date it is left to azure-core, which has waited by then."""
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+
+
+def from_transport(error: AzureError, hint: str = "") -> ArmError:
     """No answer at all: connection refused, reset, timed out, or no token to be had."""
     from azure.core.exceptions import ClientAuthenticationError
 
-    kind = Forbidden if isinstance(error, ClientAuthenticationError) else Unavailable
-    return kind(str(error.message or error).strip())
+    first = str(error.message or error).strip().splitlines()[0]
+    text = re.sub(r" ssl:(<[^>]*>|default|True|False|None)", "", first)
+    if isinstance(error, ClientAuthenticationError):
+        return Forbidden(f"{text} Sign in with `az login`, or give this process a workload or managed identity")
+    return Unavailable(f"{text}; {hint}" if hint else text)
 
 
 def storage_failure(error: AzureError) -> ArmError:

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from reconciler.arm.client import Arm
     from reconciler.domain import Body
 
-AAD_SCOPE = "https://ml.azure.com/.default"
-"""Audience of Entra ID tokens for scoring (azure-ai-ml 1.35.2)."""
-
 SCORE_TIMEOUT_S = 200
 """Azure's longest request timeout is 180 s (learn.microsoft.com: how-to-manage-quotas)."""
 
@@ -61,7 +58,7 @@ async def ask(arm: Arm, endpoint: str, request: bytes, deployment: str | None = 
 async def _secret(arm: Arm, endpoint: str, body: Body) -> str:
     mode = str(get(body, "properties.authMode", "Key")).lower()
     if mode == "aadtoken":
-        return (await arm.connection.credential.get_token(AAD_SCOPE)).token
+        return (await arm.connection.credential.get_token(arm.connection.scoring_scope)).token
     action, field = ("token", "accessToken") if mode == "amltoken" else ("listKeys", "primaryKey")
     found = (await arm.post(f"/onlineEndpoints/{endpoint}/{action}")).get(field)
     if not found:

@@ -64,6 +64,7 @@ class Uploader:
                 "name": action.ref.name,
                 "version": action.ref.part,
                 "path": str(folder),
+                "datastore": action.upload.datastore,
                 "body": action.body,
             }
         )
@@ -115,6 +116,7 @@ class Uploader:
             self._worker_log = self._worker_log or tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child
             self._worker = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # The user's folder is no place to import from.
                 "-m",
                 "reconciler.arm.upload_worker",
                 _settings_of(connection),
@@ -145,6 +147,7 @@ def _settings_of(connection: Connection) -> str:
             "resource_group": target.resource_group,
             "workspace": target.workspace,
             "cloud": connection.cloud,
+            "authority": connection.authority,
             "network": connection.network,
         }
     )

@@ -27,7 +27,7 @@ def _client(settings: dict[str, str]) -> Any:
     from azure.identity import DefaultAzureCredential
 
     return MLClient(
-        DefaultAzureCredential(exclude_interactive_browser_credential=True),
+        DefaultAzureCredential(authority=settings["authority"]),
         settings["subscription_id"],
         settings["resource_group"],
         settings["workspace"],
@@ -57,6 +57,7 @@ def _error(message: str, code: str | None, status: int) -> dict[str, Any]:
 
 def _register(client: Any, job: dict[str, Any]) -> None:
     properties = job["body"]["properties"]
+    flavors = {name: wire["data"] for name, wire in (properties.get("flavors") or {}).items()}
     named = {
         "name": job["name"],
         "version": job["version"],
@@ -72,7 +73,8 @@ def _register(client: Any, job: dict[str, Any]) -> None:
                 type=properties["modelType"],
                 properties=properties.get("properties"),
                 stage=properties.get("stage"),
-                flavors=properties.get("flavors"),
+                flavors=flavors or None,
+                datastore=job.get("datastore"),
                 **named,
             )
         )
@@ -84,6 +86,7 @@ def _register(client: Any, job: dict[str, Any]) -> None:
             build=BuildContext(path=job["path"], dockerfile_path=properties["build"]["dockerfilePath"]),
             os_type=properties.get("osType"),
             inference_config=_inference_config(properties.get("inferenceConfig")),
+            datastore=job.get("datastore"),
             **named,
         )
     )

@@ -12,6 +12,7 @@ from reconciler.cli import output
 from reconciler.cli.place import path_of, project_root, session, wanted_of
 from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
+from reconciler.domain import Report
 from reconciler.errors import PlanRefused, Problem, StalePlan, UsageError
 from reconciler.render import report_json, report_text, summary_line
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Applying
     from reconciler.arm.client import Arm
-    from reconciler.domain import Plan, Report
+    from reconciler.domain import Plan
 
 INTERRUPTED = 130
 FAILED = 1
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Plan, ask, apply, report. First Ctrl-C ends at the next safe point, the second at once."""
     root = project_root(options)
     saved = _saved(options) if options.plan else None
-    wanted, connection = wanted_of(options, root, frozenset(options.confirm))
+    wanted, connection = wanted_of(options, root, frozenset(options.confirm), options.plan)
     interrupted = _Interrupt()
 
     async def work(arm: Arm) -> Report:
@@ -88,10 +89,12 @@ def _approver(options: argparse.Namespace, saved: dict[str, Any] | None) -> Call
         if options.output == "text":
             show(plan, "text")
             sys.stdout.flush()
+        elif plan.refusals:
+            output.show_json(report_json(Report(plan)))
         if plan.refusals:
-            if options.output != "text":
-                raise PlanRefused(plan.refusals)
-            raise PlanRefused(plan.refusals[:1]) if len(plan.refusals) == 1 else PlanRefused(plan.refusals)
+            raise PlanRefused(plan.refusals)
+        if unknown := set(options.confirm) - {str(action.ref) for action in plan.actions}:
+            raise UsageError(f"--confirm {', '.join(sorted(unknown))}: the plan does nothing to it")
         if plan.actions and not options.yes:
             _ask(plan, options)
 

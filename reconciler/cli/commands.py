@@ -9,6 +9,8 @@ from reconciler.cli.parser import command, environment_option, output_option
 if TYPE_CHECKING:
     from typing import Any
 
+    from reconciler.cli.parser import Parser
+
 VALIDATE_EXAMPLES = """\
   aml-gitops validate                                  every environment of the project
   aml-gitops validate -e prod                          one environment
@@ -38,6 +40,16 @@ def _render(commands: Any) -> None:
     environment_option(parser)
 
 
+def _confirm_option(parser: Parser) -> None:
+    parser.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="RESOURCE",
+        help="agree that this endpoint or traffic stops serving (repeatable)",
+    )
+
+
 PLAN_EXAMPLES = """\
   aml-gitops plan -e prod
   aml-gitops plan -e prod -o markdown >> "$GITHUB_STEP_SUMMARY"
@@ -49,6 +61,7 @@ def _plan(commands: Any) -> None:
     parser = command(commands, "plan", "show what apply would do, and why; never writes to Azure", PLAN_EXAMPLES)
     environment_option(parser)
     output_option(parser, "text", "json", "markdown")
+    _confirm_option(parser)
     parser.add_argument("--out", metavar="FILE", help="also save the plan, bound to the revision and the live state")
     parser.add_argument("--detailed-exitcode", action="store_true", help="end with 2 when changes are pending")
 
@@ -65,13 +78,7 @@ def _apply(commands: Any) -> None:
     environment_option(parser)
     parser.add_argument("plan", nargs="?", metavar="PLANFILE", help="apply exactly this saved plan")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; required without a terminal")
-    parser.add_argument(
-        "--confirm",
-        action="append",
-        default=[],
-        metavar="RESOURCE",
-        help="agree that this endpoint or traffic stops serving (repeatable)",
-    )
+    _confirm_option(parser)
     output_option(parser, "text", "json")
 
 

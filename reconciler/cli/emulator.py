@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     """Hand the action to the emulator's own command line."""
     folder = _folder(options)
     done = subprocess.run(
-        [sys.executable, "-m", "aml_emulator", options.action, "--folder", str(folder), "-o", "json"],
+        [sys.executable, "-P", "-m", "aml_emulator", options.action, "--folder", str(folder), "-o", "json"],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -63,7 +63,8 @@ def _emulator_of(project: Project, environment: str | None) -> str:
         if isinstance(target := environment_of(project, name).target, EmulatorTarget)
     }
     if not found:
-        raise UsageError("no environment of gitops.yaml has an emulator as its target; say --folder DIR")
+        who = f"environment {environment} has no" if environment else "no environment of gitops.yaml has an"
+        raise UsageError(f"{who} emulator as its target; say --folder DIR")
     if len(set(found.values())) > 1:
         raise UsageError(f"several environments have an emulator ({', '.join(found)}); say which: -e ENV")
     return next(iter(found.values()))

@@ -72,7 +72,9 @@ def note(text: str) -> None:
 def error(text: str, request_id: str = "") -> None:
     """Say why it ended."""
     suffix = f" (request id {request_id})" if request_id else ""
-    sys.stderr.write(f"aml-gitops: {text}{suffix}\n")
+    from reconciler.render import printable
+
+    sys.stderr.write(f"aml-gitops: {printable(text)}{suffix}\n")
 
 
 def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:

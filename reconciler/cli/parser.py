@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 USAGE = 64
 PREFIX = "AML_GITOPS_"
+COLOURS = ("auto", "always", "never")
+LOG_LEVELS = ("debug", "info", "warning")
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,13 +56,13 @@ def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
     )
     group.add_argument(
         "--color",
-        choices=("auto", "always", "never"),
+        choices=COLOURS,
         default=default("color", "auto"),
         help="auto follows the terminal, NO_COLOR and TERM=dumb (AML_GITOPS_COLOR)",
     )
     group.add_argument(
         "--log-level",
-        choices=("debug", "info", "warning"),
+        choices=LOG_LEVELS,
         default=default("log_level", "warning"),
         help="how much to log on stderr (AML_GITOPS_LOG_LEVEL)",
     )
@@ -70,6 +72,13 @@ def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
         default=False if top else argparse.SUPPRESS,
         help="show the traceback of an unexpected error",
     )
+
+
+def check_environment(parser: Parser, options: argparse.Namespace) -> None:
+    """argparse does not hold defaults to the choices, and ours come from the environment."""
+    for name, value, valid in (("COLOR", options.color, COLOURS), ("LOG_LEVEL", options.log_level, LOG_LEVELS)):
+        if value not in valid:
+            parser.error(f"{PREFIX}{name}={value}: choose from {', '.join(valid)}")
 
 
 def command(commands: Any, name: str, summary: str, examples: str) -> Parser:

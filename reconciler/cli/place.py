@@ -53,7 +53,7 @@ def connection_of(options: argparse.Namespace, root: Path) -> Connection:
 
 
 def wanted_of(
-    options: argparse.Namespace, root: Path, confirmed: frozenset[str] = frozenset()
+    options: argparse.Namespace, root: Path, confirmed: frozenset[str] = frozenset(), plan_file: str | None = None
 ) -> tuple[Wanted, Connection]:
     """What the environment of ``options`` is to be, and where. Raises ManifestError before Azure is asked anything."""
     from reconciler.source import revision_of
@@ -61,15 +61,20 @@ def wanted_of(
 
     checked = check(root, options.environment, digests=True).sound()
     connection = connection_of(options, root)
-    return want(checked, connection.target, revision_of(root), confirmed), connection
+    revision = revision_of(root, beside=path_of(options, plan_file) if plan_file else None)
+    return want(checked, connection.target, revision, confirmed), connection
 
 
 def session(connection: Connection, work: Callable[[Arm], Coroutine[Any, Any, T]]) -> T:
     """Connect, do ``work``, and close. Raises ArmError."""
     from reconciler.arm.client import connect
 
-    async def connected() -> T:
-        async with connect(connection) as arm:
-            return await work(arm)
+    answers: list[T] = []
 
-    return asyncio.run(connected())
+    async def connected() -> None:
+        async with connect(connection) as arm:
+            answers.append(await work(arm))
+
+    # Not the task's own result: asyncio.run of CPython 3.11 ends with a repr of the task, so of all that was read.
+    asyncio.run(connected())
+    return answers[0]

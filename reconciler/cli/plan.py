@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; 3 when it is refused."""
     from reconciler.sync import propose
 
-    wanted, connection = wanted_of(options, project_root(options))
+    wanted, connection = wanted_of(options, project_root(options), frozenset(options.confirm), options.out)
     if wanted.warnings:
         output.note(output.findings_text(wanted.warnings, colour=output.coloured(sys.stderr)).rstrip())
     plan = session(connection, lambda arm: propose(wanted, arm)).plan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import output
 from reconciler.domain import Result
+from reconciler.render import printable
 
 if TYPE_CHECKING:
     from reconciler.apply import Progress
@@ -23,7 +24,7 @@ def progress() -> Progress:
 def _line(outcome: Outcome) -> str:
     mark = _MARK.get(outcome.result, "ok")
     took = f" ({outcome.seconds:.1f} s)" if outcome.seconds else ""
-    why = f": {outcome.message}" if outcome.message else ""
+    why = f": {printable(outcome.message)}" if outcome.message else ""
     return f"{mark:>3} {outcome.ref} {outcome.result}{took}{why}"
 
 

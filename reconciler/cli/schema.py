@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     wanted = options.name if options.name in texts else f"{options.name}.schema.json"
     if wanted not in texts:
-        raise UsageError(f"no schema '{options.name}'; there are: {', '.join(sorted(texts))}")
+        known = ", ".join(name.removesuffix(".schema.json") for name in sorted(texts))
+        raise UsageError(f"no schema '{options.name}'; there are: {known}")
     output.show(texts[wanted])
     return 0

@@ -50,6 +50,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _short(revision: str) -> str:
+    commit, dirty, _ = revision.partition("-dirty")
+    return commit[:12] + dirty
+
+
 def _table(rows: tuple[Standing, ...], warnings: tuple[Warn, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -64,7 +69,7 @@ def _table(rows: tuple[Standing, ...], warnings: tuple[Warn, ...]) -> None:
             Text(row.sync, style=_STYLE.get(row.sync, "")),
             Text(row.health, style=_STYLE.get(row.health, "")),
             "" if row.traffic is None else f"{row.traffic} %",
-            row.revision[:12],
+            _short(row.revision),
             Text(row.detail),
         )
     colour = output.coloured(sys.stdout)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Print every finding; 4 when one is an error."""
+    if options.paths and options.environment and not os.environ.get("AML_GITOPS_ENVIRONMENT"):
+        raise UsageError("-e is for projects; loose files take --network instead")
     if options.paths:
         findings = _loose(options)
         what = f"{len(options.paths)} path{'s' * (len(options.paths) != 1)}"

@@ -50,7 +50,10 @@ def _comparable_code(value: Any) -> Any:
 
 
 def _data_collector(value: dict[str, Any]) -> dict[str, Any]:
-    """The manifest keeps rate and rolling on the collector; the wire keeps the rate on each collection."""
+    """The manifest keeps rate and rolling on the collector; the wire keeps the rate on each collection.
+
+    A collection that names no data asset is sent without one (assumed: Azure makes one; azure-ai-ml registers its own).
+    """
     collections = {}
     for name, collection in (value.get("collections") or {}).items():
         enabled = str(collection.get("enabled", "false")).lower() == "true"
@@ -107,7 +110,13 @@ KIND = Kind(
         ),
         Field("model", "properties.model", ASSET_ID, default=None),
         Field("model_mount_path", "properties.modelMountPath", default=None),
-        Field("code_configuration", "properties.codeConfiguration", Form(_code, _comparable_code), default=None),
+        Field(
+            "code_configuration",
+            "properties.codeConfiguration",
+            Form(_code, _comparable_code),
+            default=None,
+            structure=True,
+        ),
         Field("environment", "properties.environmentId", ASSET_ID, default=None),
         Field(
             "environment_variables",
@@ -126,7 +135,12 @@ KIND = Kind(
             immutable=_NEW_DEPLOYMENT,
             source="Azure/AML-Kubernetes#247: the change is ignored without a word; maintainers say: a new deployment",
         ),
-        Field("instance_count", "sku.capacity", default=1),
+        Field(
+            "instance_count",
+            "sku.capacity",
+            default=1,
+            source="assumed: every public sample says 1, no page the default",
+        ),
         Field("", "sku.name", CASELESS, default="Default"),
         Field(
             "scale_settings.type",
@@ -158,6 +172,7 @@ KIND = Kind(
             "properties.dataCollector",
             Form(_data_collector, _comparable_collector),
             default=None,
+            structure=True,
             source="azure-rest-api-specs: 'we disable mdc when it's null'",
         ),
         Field(

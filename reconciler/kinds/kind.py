@@ -34,7 +34,7 @@ class Field:
     ``default`` is the documented default in ARM spelling: it is desired when the manifest does not name the field.
     ``UNSET`` means that Azure decides until the manifest says otherwise. ``immutable`` holds the fix to tell;
     ``source`` says where that is documented. ``secret`` values are shown as ``(sensitive)``. ``additive`` maps may
-    gain keys but neither lose nor change them.
+    gain keys but neither lose nor change them; of a ``structure`` only the keys that the manifest names are compared.
     """
 
     manifest: str
@@ -45,6 +45,7 @@ class Field:
     source: str = ""
     secret: bool = False
     additive: bool = False
+    structure: bool = False
     server_keys: frozenset[str] = frozenset()
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from reconciler.kinds.forms import CASELESS, MAP, STORAGE_URI
+from reconciler.kinds.forms import CASELESS, MAP, STORAGE_URI, Form
 from reconciler.kinds.kind import Field, Kind
 
 _NEW_VERSION = "Give the changed model a new `version`, or leave `version` out: then its content hash is the version."
+
+_OTHER_TYPE = "These bytes are registered as another type already: give the model another name or a `version`."
 
 KIND = Kind(
     name="model",
     doc="https://learn.microsoft.com/azure/machine-learning/reference-yaml-model",
     fields=(
-        Field("type", "properties.modelType", CASELESS, default="custom_model", immutable=_NEW_VERSION),
+        Field("type", "properties.modelType", CASELESS, default="custom_model", immutable=_OTHER_TYPE),
         Field(
             "path",
             "properties.modelUri",
@@ -21,7 +23,13 @@ KIND = Kind(
         ),
         Field("description", "properties.description", default=None),
         Field("stage", "properties.stage"),
-        Field("flavors", "properties.flavors", source="Azure reads them from MLmodel unless they are named"),
+        Field(
+            "flavors",
+            "properties.flavors",
+            Form(lambda value: {name: {"data": dict(data)} for name, data in value.items()}),
+            structure=True,
+            source="Azure reads them from MLmodel unless they are named",
+        ),
         Field(
             "properties",
             "properties.properties",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.rules import (
     drivers,
     images,
+    limits,
     names,
     network,
     paths,
@@ -67,6 +68,9 @@ _EVERY: tuple[Rule, ...] = (
     references.assets,
     paths.check,
     requests.check,
+    limits.unmanaged,
+    limits.own_tags,
+    limits.ignored_privacy,
 )
 _BY_KIND: dict[str, tuple[Rule, ...]] = {
     "endpoint": (*_EVERY, network.inbound, traffic.check, references.weights, names.stable),

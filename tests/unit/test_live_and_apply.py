@@ -7,7 +7,7 @@ import pytest
 from builders import ALL, DEPLOYMENT, ENDPOINT, ENVIRONMENT, MODEL
 from in_process import Cloud, DirectUploader, SilentProgress, apply_of, plan_of, wanted_of
 
-from aml_emulator.wire import answer
+from aml_emulator.wire import Response, answer
 from reconciler.apply import Applying
 from reconciler.domain import Ref
 from reconciler.errors import ArmError, Forbidden, PlanRefused
@@ -231,3 +231,74 @@ async def test_a_resource_that_stays_busy_is_a_failure_in_the_end(cloud, root):
     report, transport = await apply_of(cloud, root)
     assert [str(o.result) for o in report.outcomes] == ["failed"]
     assert len([method for method, _, _ in transport.sent if method == "PUT"]) == 4
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in</html>", b"", b"null", b"{}", b"[]"])
+async def test_a_200_that_is_no_list_is_unreadable_and_not_empty(cloud, root, body):
+    await apply_of(cloud, root)
+    page = Response(200, {"Content-Type": "text/html"}, body)
+    answering(cloud, lambda r: r.method == "GET" and "/deployments?" in r.url, lambda: page)
+    with pytest.raises(ArmError):
+        await plan_of(cloud, root)
+
+
+async def test_a_traffic_shift_by_another_hand_during_the_apply_is_not_overwritten(cloud, root):
+    await apply_of(cloud, root)
+    green = DEPLOYMENT.replace("name: blue", "name: green")
+    split = ENDPOINT.replace("{blue: 100}", "{blue: 10, green: 90}").replace("auth_mode: key", "auth_mode: aad_token")
+    write(root, MODEL, ENVIRONMENT, split, DEPLOYMENT, green)
+    start = cloud.plane.start
+
+    async def meanwhile(spec):
+        _, live = await cloud.service_get("/onlineEndpoints/churn")
+        live["tags"]["rolled-back-by"] = "operator"
+        await cloud.send("PUT", "/onlineEndpoints/churn", live)
+        await start(spec)
+
+    cloud.plane.start = meanwhile
+    report, _ = await apply_of(cloud, root)
+    results = {str(o.ref): (str(o.result), o.code) for o in report.outcomes}
+    assert results["traffic/churn"] == ("failed", "ChangedSincePlan")
+    _, body = await cloud.raw("GET", "/onlineEndpoints/churn")
+    assert body["tags"]["rolled-back-by"] == "operator"
+    assert body["properties"]["traffic"] == {"blue": 100}
+
+
+async def test_a_deployment_that_came_since_the_plan_saves_its_endpoint(cloud, root):
+    silent = ENDPOINT.replace("traffic: {blue: 100}", "")
+    other = silent.replace("name: churn", "name: heart")
+    write(root, MODEL, ENVIRONMENT, silent, other, DEPLOYMENT)
+    await apply_of(cloud, root)
+    write(root, MODEL, ENVIRONMENT, other)
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(wanted_of(arm, root), arm)
+        _, blue = await cloud.raw("GET", "/onlineEndpoints/churn/deployments/blue")
+        await cloud.raw("PUT", "/onlineEndpoints/churn/deployments/theirs", {**blue, "tags": {}})
+        report = await Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=2).run()
+    results = {str(o.ref): o.code for o in report.outcomes}
+    assert results["endpoint/churn"] == "ChangedSincePlan"
+    assert (await cloud.raw("GET", "/onlineEndpoints/churn/deployments/theirs"))[0] == 200
+
+
+async def test_a_cancel_while_the_log_is_fetched_still_tells_the_failure(cloud, root):
+    write(root, MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT.replace("MODE: fast", "EMULATOR_FAIL_INIT: no"))
+    asked = asyncio.Event()
+    handle = cloud.service.handle
+
+    async def stuck(request):
+        if request.url.partition("?")[0].endswith("/getLogs"):
+            asked.set()
+            await asyncio.Event().wait()
+        return await handle(request)
+
+    cloud.service.handle = stuck
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(wanted_of(arm, root), arm)
+        applying = Applying(proposed.plan, arm, DirectUploader(arm, root), SilentProgress(), workers=4)
+        task = asyncio.create_task(applying.run())
+        await asked.wait()
+        task.cancel()
+        report = await task
+    assert len(report.outcomes) == len(proposed.plan.actions)
+    assert {str(o.ref): str(o.result) for o in report.outcomes}["deployment/churn/blue"] == "failed"
+    assert not report.ok

@@ -13,6 +13,7 @@ from builders import (
     INTENT,
     MODEL,
     SURVEY,
+    TARGET,
     changed,
     live_of,
     planned,
@@ -363,3 +364,121 @@ def test_the_digest_moves_with_live_desired_and_revision():
 
 def test_results_are_past_tense():
     assert {result.value for result in Result} >= {"created", "updated", "replaced", "deleted", "adopted"}
+
+
+def test_azures_spelling_stays_when_another_field_is_written():
+    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.instanceType": "STANDARD_DS3_V2"})
+    slower = [text.replace("MODE: fast", "MODE: slow") for text in ALL]
+    assert only(planned(resources(*slower), live)).body["properties"]["instanceType"] == "STANDARD_DS3_V2"
+
+
+def test_a_model_that_azure_moved_is_the_same_model():
+    ref = Ref("model", "churn", "1")
+    live = live_of(resources(*ALL))
+    moved = live.resources[ref]["properties"]["modelUri"].replace("/paths/", "/paths/ServiceReplicated/ab-12/")
+    live = changed(live, ref, **{"properties.modelUri": moved})
+    assert planned(resources(*ALL), live).actions == ()
+    described = resources(MODEL + "description: new\n", ENVIRONMENT, ENDPOINT, DEPLOYMENT)
+    assert only(planned(described, live)).body["properties"]["modelUri"] == moved
+
+
+@pytest.mark.parametrize("prefix", ["azureml:", ""])
+def test_an_arm_id_of_the_own_workspace_is_a_reference_like_any_other(prefix):
+    long = DEPLOYMENT.replace("azureml:churn:1", f"{prefix}{TARGET.scope}/models/churn/versions/1")
+    wanted = resources(MODEL, ENVIRONMENT, ENDPOINT, long)
+    deployment = next(r for r in wanted if r.ref == BLUE)
+    assert Ref("model", "churn", "1") in deployment.needs
+    assert deployment.body["properties"]["model"] == f"{TARGET.scope}/models/churn/versions/1"
+
+
+def test_nulls_and_additions_of_azure_inside_a_structure_are_no_difference():
+    collecting = DEPLOYMENT + "data_collector: {collections: {request: {enabled: 'true'}}}\n"
+    texts = (MODEL, ENVIRONMENT, ENDPOINT, collecting)
+    live = live_of(resources(*texts))
+    collector = "properties.dataCollector"
+    live = changed(
+        live,
+        BLUE,
+        **{
+            f"{collector}.requestLogging": None,
+            f"{collector}.collections.request.dataId": "/subscriptions/x/data/filled-in/versions/1",
+            f"{collector}.collections.request.clientId": None,
+            "properties.codeConfiguration.newField": None,
+        },
+    )
+    assert planned(resources(*texts), live).actions == ()
+
+
+def test_a_structure_that_left_the_manifest_is_taken_away():
+    collecting = DEPLOYMENT + "data_collector: {collections: {request: {enabled: 'true'}}}\n"
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, collecting))
+    action = only(planned(resources(*ALL), live))
+    assert action.body["properties"]["dataCollector"] is None
+
+
+def test_a_variable_that_azure_also_injects_converges_when_the_manifest_names_it():
+    own = DEPLOYMENT.replace("{MODE: fast}", "{AML_APP_ROOT: /var/azureml-app/src}")
+    texts = (MODEL, ENVIRONMENT, ENDPOINT, own)
+    assert planned(resources(*texts), live_of(resources(*texts))).actions == ()
+
+
+def test_a_tag_key_with_a_comma_does_not_take_a_foreign_tag_along():
+    odd = ENDPOINT.replace("{team: risk}", "{'a,cost': x}")
+    live = changed(live_of(resources(MODEL, ENVIRONMENT, odd, DEPLOYMENT)), ENDPOINT_REF, **{"tags.cost": "42"})
+    assert planned(resources(MODEL, ENVIRONMENT, odd, DEPLOYMENT), live).actions == ()
+
+
+def test_a_live_endpoint_of_another_kind_is_refused():
+    live = live_of(resources(*ALL))
+    for path, value in (("kind", "Kubernetes"), ("properties.compute", "/subscriptions/x/computes/k8s")):
+        plan = planned(resources(*ALL), changed(live, ENDPOINT_REF, **{path: value}))
+        assert ("unsupported-kind", "endpoint/churn") in [(r.rule, r.resource) for r in plan.refusals]
+        assert not [a for a in plan.actions if a.ref == ENDPOINT_REF]
+
+
+def test_a_protected_deployment_is_never_replaced():
+    protected = [text + "gitops: {protect: true}\n" if "name: blue" in text else text for text in ALL]
+    live = live_of(resources(*protected))
+    live = changed(live, BLUE, **{"properties.provisioningState": "Failed"})
+    live = changed(live, ENDPOINT_REF, **{"properties.traffic": {}})
+    bigger = [text.replace("Standard_DS3_v2", "Standard_F4s_v2") for text in protected]
+    assert ("immutable", "deployment/churn/blue") in [
+        (r.rule, r.resource) for r in planned(resources(*bigger), live).refusals
+    ]
+
+
+def test_a_mirrored_deployment_is_not_replaced_either():
+    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.provisioningState": "Failed"})
+    mirrored = {"properties.traffic": {"blue": 0}, "properties.mirrorTraffic": {"blue": 10}}
+    live = changed(live, ENDPOINT_REF, **mirrored)
+    bigger = [text.replace("Standard_DS3_v2", "Standard_F4s_v2") for text in ALL]
+    assert [r.rule for r in planned(resources(*bigger), live).refusals] == ["immutable"]
+
+
+def test_a_new_protect_is_a_change_in_git_and_reaches_azure_under_drift_report():
+    reporting = ENDPOINT + "gitops: {drift: report}\n"
+    live = live_of(resources(MODEL, ENVIRONMENT, reporting, DEPLOYMENT))
+    guarded = ENDPOINT + "gitops: {drift: report, protect: true}\n"
+    plan = planned(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT), live)
+    assert only(plan).reason == "changed in Git"
+    assert plan.drift == ()
+
+
+def test_an_opened_endpoint_is_closed_also_when_drift_is_only_reported():
+    reporting = ENDPOINT + "gitops: {drift: report}\n"
+    texts = (MODEL, ENVIRONMENT, reporting, DEPLOYMENT)
+    live = changed(live_of(resources(*texts)), ENDPOINT_REF, **{"properties.publicNetworkAccess": "Enabled"})
+    assert only(planned(resources(*texts), live)).body["properties"]["publicNetworkAccess"] == "Disabled"
+
+
+def test_an_adopted_endpoint_knows_later_that_a_traffic_shift_is_drift():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, tags={"team": "risk"})
+    adopting = resources(MODEL, ENVIRONMENT, ENDPOINT + "gitops: {adopt: true}\n", DEPLOYMENT)
+    assert "aml-gitops-traffic" in only(planned(adopting, live)).body["tags"]
+
+
+def test_plans_of_two_workspaces_are_two_plans():
+    wanted = resources(*ALL)
+    here = replace(EMPTY, workspace={**EMPTY.workspace, "id": "/a"})
+    there = replace(EMPTY, workspace={**EMPTY.workspace, "id": "/b"})
+    assert planned(wanted, here).digest != planned(wanted, there).digest

@@ -211,3 +211,63 @@ def test_an_update_does_not_send_back_the_egress_flag_that_azure_answers():
     assert verbs(plan) == [("update", "deployment/churn/blue")]
     assert rules(plan) == []
     assert "egressPublicNetworkAccess" not in plan.actions[0].body["properties"]
+
+
+MIRROR = "mirror_traffic: {green: 10}\n"
+
+
+def test_traffic_to_nobody_needs_a_confirmation_also_when_a_mirror_stays():
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT + MIRROR, DEPLOYMENT, GREEN))
+    nobody = ENDPOINT.replace("{blue: 100}", "{}") + MIRROR
+    assert rules(guarded(resources(MODEL, ENVIRONMENT, nobody, DEPLOYMENT, GREEN), live)) == [
+        ("confirm", "traffic/churn")
+    ]
+
+
+def test_a_deployment_that_this_plans_own_traffic_still_reaches_is_not_deleted():
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT, GREEN))
+    mirror_only = ENDPOINT.replace("traffic: {blue: 100}", MIRROR)
+    plan = guarded(resources(MODEL, ENVIRONMENT, mirror_only, GREEN), live)
+    assert ("serving", "deployment/churn/blue") in rules(plan)
+
+
+def test_a_mirrored_deployment_that_left_is_told_about_its_mirror():
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT + MIRROR, DEPLOYMENT, GREEN))
+    silent = ENDPOINT.replace("traffic: {blue: 100}", "")
+    plan = guarded(resources(MODEL, ENVIRONMENT, silent, DEPLOYMENT), live)
+    refusal = next(r for r in plan.refusals if r.rule == "serving")
+    assert "mirror_traffic: {}" in refusal.hint
+
+
+def test_a_model_that_a_planned_write_still_names_is_not_pruned():
+    ignoring = DEPLOYMENT + "gitops: {ignore: [properties.model]}\n"
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, ignoring))
+    newer = MODEL.replace("version: 1", "version: 2")
+    moved = ignoring.replace("churn:1", "churn:2").replace("MODE: fast", "MODE: slow")
+    plan = guarded(resources(newer, ENVIRONMENT, ENDPOINT, moved), live)
+    assert ("update", "deployment/churn/blue") in verbs(plan)
+    assert ("delete", "model/churn:1") not in verbs(plan)
+
+
+def test_the_delete_limit_counts_what_an_endpoint_takes_along():
+    other = ENDPOINT.replace("name: churn", "name: heart").replace("traffic: {blue: 100}", "")
+    many = [DEPLOYMENT.replace("name: blue", f"name: old{number}") for number in range(10)]
+    silent = ENDPOINT.replace("traffic: {blue: 100}", "")
+    live = live_of(resources(MODEL, ENVIRONMENT, silent, other, *many))
+    plan = guarded(resources(MODEL, ENVIRONMENT, other), live)
+    assert verbs(plan)[0] == ("delete", "endpoint/churn")
+    assert ("delete-limit", "deployment") in rules(plan)
+
+
+def test_a_protected_child_is_said_to_be_protected():
+    other = ENDPOINT.replace("name: churn", "name: heart").replace("traffic: {blue: 100}", "")
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT + "gitops: {protect: true}\n", other))
+    assert ("protected", "endpoint/churn") in rules(guarded(resources(MODEL, ENVIRONMENT, other), live))
+
+
+def test_what_azure_still_works_on_is_said():
+    wanted = resources(*ALL)
+    live = changed(live_of(wanted), Ref("deployment", "churn", "blue"), **{"properties.provisioningState": "Updating"})
+    plan = guarded(wanted, live)
+    assert plan.actions == ()
+    assert [(w.rule, w.resource) for w in plan.warnings] == [("in-progress", "deployment/churn/blue")]

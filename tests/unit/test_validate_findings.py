@@ -204,3 +204,28 @@ def test_a_conda_file_that_is_no_yaml_is_an_error_and_not_an_environment_without
     result = validated("kind: environment\nname: e\nimage: acme.azurecr.io/e:1\nconda_file: conda.yml\n", survey=survey)
     (finding,) = result.findings
     assert (finding.rule, finding.path, finding.severity) == ("yaml", "conda_file", "error")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "rule", "path"),
+    [
+        ("kind: endpoint\nname: churn\npublic_network_access: disabled\ntags: {aml-gitops-owner: me}\n", "name",
+         "tags.aml-gitops-owner"),
+        ("kind: endpoint\nname: churn\npublic_network_access: disabled\ngitops: {ignore: [properties.public*]}\n",
+         "private-inbound", "gitops.ignore[0]"),
+        ("kind: endpoint\nname: churn\npublic_network_access: disabled\ngitops: {ignore: [properties]}\n",
+         "private-inbound", "gitops.ignore[0]"),
+        ("kind: model\nname: m\npath: azureml://datastores/d/paths/x\ndefault_deployment_template: {id: x}\n",
+         "unsupported-kind", "default_deployment_template"),
+    ],
+)  # fmt: skip
+def test_what_would_be_left_out_or_undone_is_refused(manifest: str, rule: str, path: str) -> None:
+    findings = {(finding.rule, finding.path) for finding in validated(manifest).findings}
+    assert (rule, path) in findings
+
+
+def test_ignoring_another_field_is_fine() -> None:
+    manifest = (
+        "kind: endpoint\nname: churn\npublic_network_access: disabled\ngitops: {ignore: [properties.description]}\n"
+    )
+    assert not [f for f in validated(manifest).findings if f.severity == "error"]
