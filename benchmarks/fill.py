@@ -13,7 +13,7 @@ from aml_emulator.wire import Request
 from reconciler.desired import Desire, desired
 from reconciler.domain import KINDS, Intent, Live, Target
 from reconciler.kinds.kind import API_VERSION, arm_path, put
-from reconciler.plan import plan
+from reconciler.plan.planning import plan
 from reconciler.sync import check
 
 if TYPE_CHECKING:

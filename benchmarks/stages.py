@@ -44,8 +44,10 @@ def measure(root: Path, environment: str) -> list[dict[str, Any]]:
     """Plan once, stage by stage."""
     clock = Clock()
     with clock.stage("import"):
-        from reconciler.compose import compose
-        from reconciler.load import load_environment, load_project, survey
+        from reconciler.compose.overlays import compose
+        from reconciler.load.manifests import load_environment
+        from reconciler.load.project_file import load_project
+        from reconciler.load.survey import survey
         from reconciler.manifest import Context
         from reconciler.validate import validate
     with clock.stage("load"):
@@ -68,9 +70,8 @@ def measure(root: Path, environment: str) -> list[dict[str, Any]]:
         from reconciler.connection import connection_to
         from reconciler.desired import Desire, desired
         from reconciler.domain import Intent
-        from reconciler.guard import guard
         from reconciler.live import read
-        from reconciler.plan import plan
+        from reconciler.plan.guard import guard, plan
         from reconciler.render import plan_json
 
         connection = connection_to(own, root)

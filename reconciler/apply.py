@@ -7,12 +7,12 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.decide import BROKEN, GONE, MOVING, fingerprint, state_of
-from reconciler.diff import diff
 from reconciler.domain import Outcome, Ref, Report, Result, Verb
 from reconciler.errors import ArmError, Busy, Conflict, NotFound, PlanRefused
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import arm_path
+from reconciler.plan.decide import BROKEN, GONE, MOVING, fingerprint, state_of
+from reconciler.plan.diff import diff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

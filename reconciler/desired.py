@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from reconciler.compose import local_path
+from reconciler.compose.overlays import local_path
 from reconciler.domain import Options, Ref, Resource, Upload
 from reconciler.kinds import KINDS
 from reconciler.kinds.code import HASH_VERSION

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.decide import BROKEN, GONE, state_of, traffic_of
 from reconciler.domain import Ref
 from reconciler.kinds import KINDS
-from reconciler.ownership import REVISION, tags_of
-from reconciler.plan import rank
+from reconciler.plan.decide import BROKEN, GONE, state_of, traffic_of
+from reconciler.plan.ownership import REVISION, tags_of
+from reconciler.plan.planning import rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

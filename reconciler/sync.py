@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.compose import compose
+from reconciler.compose.overlays import compose
 from reconciler.domain import Severity
 from reconciler.errors import ManifestError
-from reconciler.load import load_environment, load_project
+from reconciler.load.manifests import load_environment
+from reconciler.load.project_file import load_project
+from reconciler.load.survey import survey
 from reconciler.manifest import Context
-from reconciler.survey import survey
 from reconciler.validate import validate
 
 if TYPE_CHECKING:
@@ -110,9 +111,9 @@ async def propose(wanted: Wanted, arm: Arm) -> Proposed:
 
     Raises ArmError when live cannot be read.
     """
-    from reconciler.guard import guard
     from reconciler.live import read
-    from reconciler.plan import plan
+    from reconciler.plan.guard import guard
+    from reconciler.plan.planning import plan
 
     live = await read(arm, wanted.resources, prune=wanted.intent.prune)
     proposed = plan(wanted.resources, live, wanted.intent)

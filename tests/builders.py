@@ -5,17 +5,17 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 
-from reconciler.compose import compose
-from reconciler.decide import decide
+from reconciler.compose.overlays import compose
 from reconciler.desired import Desire, desired
-from reconciler.diff import merged
 from reconciler.domain import Intent, Live, LocalPath, Ref, Target
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import arm_path
-from reconciler.load import parse
+from reconciler.load.yaml_reader import parse
 from reconciler.manifest import Context
-from reconciler.ownership import TRAFFIC, digest
-from reconciler.plan import plan
+from reconciler.plan.decide import decide
+from reconciler.plan.diff import merged
+from reconciler.plan.ownership import TRAFFIC, digest
+from reconciler.plan.planning import plan
 from reconciler.validate import validate
 
 TARGET = Target("11111111-2222-3333-4444-555555555555", "rg", "ws", "westeurope")

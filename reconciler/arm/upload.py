@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from reconciler.arm.failures import storage_failure
 from reconciler.errors import ArmError
 from reconciler.kinds.kind import arm_path, put
-from reconciler.survey import content_hash, contents
+from reconciler.load.survey import content_hash, contents
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from reconciler.domain import Refusal
 from reconciler.errors import PlanRefused
-from reconciler.private import Problem, body_problem
+from reconciler.plan.private import Problem, body_problem
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineRequest

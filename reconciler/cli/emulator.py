@@ -53,7 +53,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _emulator_of(project: Project, environment: str | None) -> str:
-    from reconciler.project_file import environment_of
+    from reconciler.load.project_file import environment_of
     from schemas.project import EmulatorTarget
 
     names = [environment] if environment else sorted(project.environments)

@@ -71,7 +71,7 @@ def _questions(options: argparse.Namespace, root: Path) -> list[_Question]:
 
 
 def _samples(checked: Checked, root: Path) -> list[_Question]:
-    from reconciler.compose import local_path
+    from reconciler.compose.overlays import local_path
 
     found = []
     for manifest in checked.manifests:

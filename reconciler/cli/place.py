@@ -26,7 +26,7 @@ def path_of(options: argparse.Namespace, name: str) -> Path:
 
 def project_root(options: argparse.Namespace) -> Path:
     """Folder of gitops.yaml. Raises SourceError when there is none, UsageError for a folder that does not exist."""
-    from reconciler.load import find_project
+    from reconciler.load.project_file import find_project
 
     start = Path(options.directory)
     if not start.is_dir():
@@ -36,7 +36,7 @@ def project_root(options: argparse.Namespace) -> Path:
 
 def project_of(root: Path) -> Project:
     """The project file. Raises ManifestError when its shape is wrong."""
-    from reconciler.load import load_project
+    from reconciler.load.project_file import load_project
 
     project, findings = load_project(root)
     if project is None:
@@ -47,7 +47,7 @@ def project_of(root: Path) -> Project:
 def connection_of(options: argparse.Namespace, root: Path) -> Connection:
     """The connection of the environment of ``options``. Raises EmulatorError when its emulator is not running."""
     from reconciler.connection import connection_to
-    from reconciler.project_file import environment_of
+    from reconciler.load.project_file import environment_of
 
     return connection_to(environment_of(project_of(root), options.environment), root)
 

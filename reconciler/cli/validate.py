@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _project(options: argparse.Namespace) -> tuple[tuple[Finding, ...], str]:
-    from reconciler.project_file import environment_of
+    from reconciler.load.project_file import environment_of
     from reconciler.sync import check
 
     root = project_root(options)
@@ -61,10 +61,10 @@ def _project(options: argparse.Namespace) -> tuple[tuple[Finding, ...], str]:
 
 
 def _loose(options: argparse.Namespace) -> tuple[Finding, ...]:
-    from reconciler.compose import compose
-    from reconciler.load import load_files
+    from reconciler.compose.overlays import compose
+    from reconciler.load.manifests import load_files
+    from reconciler.load.survey import survey
     from reconciler.manifest import Context
-    from reconciler.survey import survey
     from reconciler.validate import validate
 
     paths = [path_of(options, path) for path in options.paths]

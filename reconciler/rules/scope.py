@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.compose import local_path
+from reconciler.compose.overlays import local_path
 from reconciler.domain import Document, Finding, LocalPath, Pointer, Severity
 from reconciler.naming import dotted, resource_of
 

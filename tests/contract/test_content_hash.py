@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.ignore_file import IgnoreFile, ignore_file
-from reconciler.survey import content_hash
+from reconciler.load.ignore_file import IgnoreFile, ignore_file
+from reconciler.load.survey import content_hash
 
 asset_utils = pytest.importorskip("azure.ai.ml._utils._asset_utils")
 pathspec = pytest.importorskip("azure.ai.ml._utils._pathspec")

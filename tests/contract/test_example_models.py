@@ -17,8 +17,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from reconciler.compose import compose
-from reconciler.load import load_environment, load_project, survey
+from reconciler.compose.overlays import compose
+from reconciler.load.manifests import load_environment
+from reconciler.load.project_file import load_project
+from reconciler.load.survey import survey
 from reconciler.manifest import Context
 from reconciler.validate import validate
 

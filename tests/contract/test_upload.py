@@ -17,7 +17,7 @@ from reconciler.arm.upload import Uploader
 from reconciler.connection import EmulatorCredential, sdk_environment
 from reconciler.domain import Action, Ref, Target, Upload, Verb
 from reconciler.errors import ArmError
-from reconciler.survey import content_hash
+from reconciler.load.survey import content_hash
 
 MEGABYTE = 1 << 20
 

@@ -8,10 +8,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.compose import compose
+from reconciler.compose.overlays import compose
+from reconciler.compose.patch import fill, merge_patch
 from reconciler.domain import Document, Position
-from reconciler.patch import fill, merge_patch
-from reconciler.yaml_reader import parse
+from reconciler.load.yaml_reader import parse
 
 KEYS = st.sampled_from(["a", "b", "c", "name", "<<", "tags"])
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["x", "no", "", "12:30", "${{ var.v }}"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.compose import local_paths
+from reconciler.compose.overlays import local_paths
 from reconciler.domain import Document, LocalPath, Position, Severity
 from reconciler.manifest import Context
 from reconciler.rules import RULE_IDS

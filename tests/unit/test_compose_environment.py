@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from reconciler.compose import compose, local_path, local_paths
-from reconciler.yaml_reader import parse
+from reconciler.compose.overlays import compose, local_path, local_paths
+from reconciler.load.yaml_reader import parse
 
 ENDPOINT = "kind: endpoint\nname: churn\nauth_mode: key\n"
 BLUE = "kind: deployment\nname: blue\nendpoint_name: churn\ninstance_count: 1\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.patch import fill, merge_patch
-from reconciler.variables import substitute
-from reconciler.yaml_reader import parse
+from reconciler.compose.patch import fill, merge_patch
+from reconciler.compose.variables import substitute
+from reconciler.load.yaml_reader import parse
 
 
 def document(text, file="base.yml"):

@@ -205,7 +205,7 @@ def test_every_code_of_our_own_failures_is_explained():
 
 
 def test_every_bookkeeping_tag_is_explained():
-    from reconciler import ownership
+    from reconciler.plan import ownership
 
     tags = {value for name, value in vars(ownership).items() if name.isupper() and str(value).startswith("aml-gitops-")}
     documented = {row[0].strip("`") for row in rows(DOCS / "concepts.md", "Tag")}

@@ -8,7 +8,8 @@ import pytest
 
 from reconciler.domain import Severity
 from reconciler.errors import SourceError, UsageError
-from reconciler.load import find_project, load_environment, load_files, load_project
+from reconciler.load.manifests import load_environment, load_files
+from reconciler.load.project_file import find_project, load_project
 
 GITOPS = """\
 project: demo

@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from reconciler.errors import SourceError
-from reconciler.survey import content_hash, survey
-from reconciler.yaml_reader import parse
+from reconciler.load.survey import content_hash, survey
+from reconciler.load.yaml_reader import parse
 
 
 def held(root, path, *, digests=True, kind="model", field="path"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_REPEATED, parse
+from reconciler.load.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_REPEATED, parse
 
 
 def read(text):

@@ -22,7 +22,7 @@ from builders import (
 )
 
 from reconciler.domain import Ref, Result, Verb
-from reconciler.ownership import OWNER, REVISION, SPEC, TAGS
+from reconciler.plan.ownership import OWNER, REVISION, SPEC, TAGS
 
 ENDPOINT_REF = Ref("endpoint", "churn")
 BLUE = Ref("deployment", "churn", "blue")

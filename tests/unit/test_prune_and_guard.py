@@ -6,8 +6,8 @@ import pytest
 from builders import ALL, DEPLOYMENT, EMPTY, ENDPOINT, ENVIRONMENT, INTENT, MODEL, changed, live_of, planned, resources
 
 from reconciler.domain import Limits, Live, Ref
-from reconciler.guard import guard, posture
-from reconciler.ownership import OWNER
+from reconciler.plan.guard import guard, posture
+from reconciler.plan.ownership import OWNER
 
 ENDPOINT_REF = Ref("endpoint", "churn")
 GREEN = DEPLOYMENT.replace("name: blue", "name: green")

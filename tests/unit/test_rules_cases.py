@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from reconciler.compose import local_paths
+from reconciler.compose.overlays import local_paths
 from reconciler.domain import LocalPath
+from reconciler.load.yaml_reader import parse
 from reconciler.manifest import Context
 from reconciler.rules import RULE_IDS
 from reconciler.validate import validate
-from reconciler.yaml_reader import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain import Finding, LocalPath, Severity
+from reconciler.load.yaml_reader import parse
 from reconciler.manifest import Context
 from reconciler.rules import RULE_IDS
 from reconciler.validate import validate
-from reconciler.yaml_reader import parse
 
 TEXT = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 ENTRIES = {entry.partition("\n")[0].strip(): entry for entry in TEXT.split("\n## ")[1:]}

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from reconciler.domain import Document, LocalPath, Position, Severity
+from reconciler.load.yaml_reader import parse
 from reconciler.manifest import Context
 from reconciler.validate import Validated, validate
-from reconciler.yaml_reader import parse
 from schemas.endpoint import ManagedOnlineEndpoint
 
 MANAGED = Context(environment="test", network="managed_vnet")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.diff import get_or_null
 from reconciler.kinds.kind import UNSET
+from reconciler.plan.diff import get_or_null
 
 if TYPE_CHECKING:
     from reconciler.domain import NetworkMode

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.domain import Change
 from reconciler.kinds.kind import UNSET, Field, Kind, get, put, steps
-from reconciler.ownership import PREFIX, remembered, tags_of
+from reconciler.plan.ownership import PREFIX, remembered, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.decide import GONE, fingerprint, reached, state_of, traffic_of
 from reconciler.domain import Action, Ref, Refusal, Verb, Warn
 from reconciler.kinds import KINDS
 from reconciler.kinds.forms import asset_id
 from reconciler.kinds.kind import get
-from reconciler.ownership import OWNER, PROTECT, tags_of
+from reconciler.plan.decide import GONE, fingerprint, reached, state_of, traffic_of
+from reconciler.plan.ownership import OWNER, PROTECT, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

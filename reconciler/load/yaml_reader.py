@@ -21,9 +21,9 @@ from yaml.events import (
 )
 
 from reconciler.domain import Document, Finding, Position
+from reconciler.load.yaml_faults import MAX_BYTES, Unreadable, decoded, not_text, not_yaml
+from reconciler.load.yaml_scalars import plain
 from reconciler.naming import dotted
-from reconciler.yaml_faults import MAX_BYTES, Unreadable, decoded, not_text, not_yaml
-from reconciler.yaml_scalars import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

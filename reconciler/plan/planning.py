@@ -6,12 +6,12 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from reconciler.decide import Decision, decide, decide_traffic, fingerprint, reached, with_traffic_mark
 from reconciler.domain import KINDS as KIND_ORDER
 from reconciler.domain import Plan, Ref, Refusal, Verb
 from reconciler.kinds import KINDS
-from reconciler.ownership import digest
-from reconciler.prune import prune
+from reconciler.plan.decide import Decision, decide, decide_traffic, fingerprint, reached, with_traffic_mark
+from reconciler.plan.ownership import digest
+from reconciler.plan.prune import prune
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

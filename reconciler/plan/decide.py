@@ -6,11 +6,11 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.diff import diff, forbidden, merged, without_nulls, writable
 from reconciler.domain import Action, Change, Drift, Refusal, Verb
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import get, put
-from reconciler.ownership import OWNER, PREFIX, PROTECT, SPEC, TRAFFIC, digest, mark, tags_of
+from reconciler.plan.diff import diff, forbidden, merged, without_nulls, writable
+from reconciler.plan.ownership import OWNER, PREFIX, PROTECT, SPEC, TRAFFIC, digest, mark, tags_of
 
 if TYPE_CHECKING:
     from reconciler.domain import Body, Intent, Resource

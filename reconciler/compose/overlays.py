@@ -10,17 +10,17 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from reconciler.compose.patch import fill, merge_patch
+from reconciler.compose.variables import substitute
 from reconciler.domain import KINDS, Document, Finding
 from reconciler.naming import dotted, resource_of
-from reconciler.patch import fill, merge_patch
-from reconciler.variables import substitute
 from schemas.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from reconciler.compose.variables import Scalar
     from reconciler.domain import Pointer, Position
-    from reconciler.variables import Scalar
 
 # What has a scheme (azureml:, runs:/, https://, wasbs://) lives elsewhere. One letter is a Windows drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")

@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.decide import MOVING, state_of, traffic_of
 from reconciler.domain import Plan, Ref, Refusal, Verb, Warn
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import get
-from reconciler.ownership import OWNER, tags_of
-from reconciler.private import body_problem
-from reconciler.prune import owned
+from reconciler.plan.decide import MOVING, state_of, traffic_of
+from reconciler.plan.ownership import OWNER, tags_of
+from reconciler.plan.private import body_problem
+from reconciler.plan.prune import owned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

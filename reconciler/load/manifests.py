@@ -9,29 +9,25 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from reconciler.compose import local_paths
+from reconciler.compose.overlays import local_paths
 from reconciler.domain import Document, Finding, Position, Severity
 from reconciler.errors import UsageError
-from reconciler.project_file import (
+from reconciler.load.project_file import (
     FILE_NAME,
     defaults_of,
     environment_of,
-    find_project,
-    load_project,
     read_bytes,
     read_project_file,
     variables_of,
 )
-from reconciler.survey import survey
-from reconciler.yaml_reader import parse
+from reconciler.load.yaml_reader import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.variables import Scalar
+    from reconciler.compose.variables import Scalar
     from schemas.project import Project
 
-__all__ = ["Loaded", "find_project", "load_environment", "load_files", "load_project", "parse", "survey"]
 
 _SUFFIXES = (".yml", ".yaml")
 # In a file that cannot be parsed: does it want to be a manifest? When in doubt it does, for a manifest that goes

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.compose import local_paths
+from reconciler.compose.overlays import local_paths
 from reconciler.domain import LocalPath
 from reconciler.errors import SourceError
-from reconciler.ignore_file import IgnoreFile, ignore_file
-from reconciler.yaml_reader import MAX_BYTES, parse
+from reconciler.load.ignore_file import IgnoreFile, ignore_file
+from reconciler.load.yaml_reader import MAX_BYTES, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from reconciler.compose.patch import merge_patch
 from reconciler.domain import Document, Finding, Position
 from reconciler.errors import SourceError, UsageError
+from reconciler.load.yaml_reader import MAX_BYTES, parse
 from reconciler.naming import dotted
-from reconciler.patch import merge_patch
-from reconciler.yaml_reader import MAX_BYTES, parse
 from schemas.errors import pointer_of, rule_of
 from schemas.project import Project
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from reconciler.compose.variables import Scalar
     from reconciler.domain import Pointer
-    from reconciler.variables import Scalar
     from schemas.project import ProjectEnvironment, Variable
 
 FILE_NAME = "gitops.yaml"

@@ -1,0 +1,1 @@
+"""Base manifests, overlays, defaults and variables to the manifests of one environment. Pure."""
