@@ -37,7 +37,7 @@ test: setup  ## the whole suite
 check: setup  ## lint, types, architecture
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/mypy && $(BIN)/mypy benchmarks
 	@$(BIN)/lint-imports
 
 bench: setup  ## figures, as ratios; nothing is asserted

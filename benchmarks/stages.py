@@ -71,7 +71,8 @@ def measure(root: Path, environment: str) -> list[dict[str, Any]]:
         from reconciler.desired import Desire, desired
         from reconciler.domain import Intent
         from reconciler.live import read
-        from reconciler.plan.guard import guard, plan
+        from reconciler.plan.guard import guard
+        from reconciler.plan.planning import plan
         from reconciler.render import plan_json
 
         connection = connection_to(own, root)
