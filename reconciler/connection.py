@@ -121,7 +121,7 @@ class EmulatorCredential:
 
         import aiohttp
         from azure.core.credentials import AccessToken
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
         form = {
             "grant_type": "client_credentials",
@@ -134,7 +134,7 @@ class EmulatorCredential:
             async with aiohttp.ClientSession() as session, session.post(url, data=form, ssl=self._tls) as answer:
                 body = await answer.json()
         except aiohttp.ClientError as error:
-            raise ClientAuthenticationError(f"the emulator does not answer: {error}") from error
+            raise ServiceRequestError(f"the emulator does not answer: {error}") from error
         if "access_token" not in body:
             raise ClientAuthenticationError(str(body.get("error_description", body)))
         return AccessToken(body["access_token"], int(time.time()) + int(body["expires_in"]))

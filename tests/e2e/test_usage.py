@@ -220,3 +220,54 @@ def test_ctrl_c_at_the_question_leaves_at_once(shop, signals):
     os.close(leader)
     os.close(follower)
     shop.edit("base/endpoint.yml", "auth_mode: aad_token", "auth_mode: key")
+
+
+def test_render_spells_paths_as_the_base_file_would(paper):
+    paper.write("other/base.json", "3")
+    paper.write("overlays/local/model.yml", "kind: model\nname: numbers\npath: ../../other\n")
+    text = paper.ok("render", "-e", "local")
+    assert "path: ../other\n" in text
+    assert "conda_file: conda.yml\n" in text
+
+
+def test_a_plan_file_inside_the_project_does_not_make_its_own_plan_stale(shop):
+    plan = shop.run("plan", "-e", "local", "--out", "local.plan")
+    assert plan.returncode == 0, plan.stderr
+    applied = shop.run("apply", "-e", "local", "local.plan", "--yes")
+    assert applied.returncode == 0, applied.stderr
+    (shop.root / "local.plan").unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (("validate",), {"AML_GITOPS_LOG_LEVEL": "foo"}, "AML_GITOPS_LOG_LEVEL=foo"),
+        (("validate",), {"AML_GITOPS_COLOR": "foo"}, "AML_GITOPS_COLOR=foo"),
+        (("validate", "base/endpoint.yml", "-e", "local"), {}, "--network"),
+        (("apply", "-e", "local", "--yes", "--confirm", "endpoint/nope"), {}, "the plan does nothing to it"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(shop, arguments, environ, said):
+    done = shop.run(*arguments, **environ)
+    assert (done.returncode, said in done.stderr) == (64, True), done.stdout + done.stderr
+
+
+def test_a_refused_apply_as_json_tells_the_refusals(shop):
+    shop.edit("gitops.yaml", "project: shop", "project: other")
+    done = shop.run("apply", "-e", "local", "--yes", "-o", "json")
+    shop.edit("gitops.yaml", "project: other", "project: shop")
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert document["ok"] is False
+    assert {refusal["rule"] for refusal in document["plan"]["refusals"]} == {"not-owned"}
+
+
+def test_a_stopped_emulator_is_named_as_the_cause(paper):
+    paper.ok("emulator", "start")
+    facts = (paper.root / ".emulator/connection.json").read_text()
+    paper.ok("emulator", "stop")
+    paper.write(".emulator/connection.json", facts)
+    done = paper.run("plan", "-e", "local")
+    assert done.returncode == 1
+    assert "aml-gitops emulator start" in done.stderr
+    assert "ssl" not in done.stderr
