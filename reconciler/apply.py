@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.domain import Outcome, Ref, Report, Result, Verb
 from reconciler.errors import ArmError, Busy, Conflict, NotFound, PlanRefused
 from reconciler.kinds import KINDS
-from reconciler.kinds.kind import arm_path
+from reconciler.kinds.kind import arm_path, get
 from reconciler.plan.decide import BROKEN, GONE, MOVING, fingerprint, state_of
 from reconciler.plan.diff import diff
+from reconciler.plan.ownership import OWNER, SPEC, tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from reconciler.arm.client import Arm
     from reconciler.domain import Action, Body, Plan
@@ -153,6 +154,14 @@ class Applying:
         return str(answer.get("content") or "").strip()
 
 
+async def settled(refs: Sequence[Ref], arm: Arm) -> None:
+    """Wait for what Azure was working on when the plan was made. Raises Conflict when it did not succeed."""
+    for ref in refs:
+        body = await arm.wait_while(arm_path(ref), *MOVING)
+        if body is None or state_of(body) != "succeeded":
+            raise Conflict(f"{ref}, which an earlier run left in progress, is {state_of(body) if body else 'gone'}")
+
+
 async def perform(action: Action, arm: Arm, uploader: Registers) -> Body | None:
     """Carry out one action on what is live now, and return what was written.
 
@@ -202,9 +211,21 @@ async def _delete(action: Action, arm: Arm, path: str) -> None:
 
 async def _create(action: Action, arm: Arm, uploader: Registers, path: str) -> Body:
     existing = await arm.wait_while(path, *GONE)
+    if existing is not None and _made_by_us(action, existing):
+        return existing
     if existing is not None:
         raise Conflict("exists by now; plan again", code="ChangedSincePlan")
     return await (_write(action, arm, path) if action.upload is None else uploader.register(action))
+
+
+def _made_by_us(action: Action, existing: Body) -> bool:
+    """Whether an asset is there since a run that died had still begun to register it: same owner, same content."""
+    kind, body = KINDS[action.ref.kind], action.body or {}
+    if action.ref.kind == "code":
+        digest = "properties.properties.hash_sha256"
+        return bool(get(existing, digest)) and get(existing, digest) == get(body, digest)
+    ours, theirs = tags_of(kind, body), tags_of(kind, existing)
+    return action.upload is not None and all(theirs.get(mark) == ours.get(mark) for mark in (OWNER, SPEC))
 
 
 async def _write(action: Action, arm: Arm, path: str) -> Body:

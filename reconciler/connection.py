@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from schemas.project import AzureTarget, ProjectEnvironment
 
+_LEADS_ELSEWHERE = re.compile(r".*_proxy$|AZURE_|PYTHON|.*_CA_BUNDLE$", re.IGNORECASE)
 EMULATOR_POLL_INTERVAL_S = 0.05
 AZURE_POLL_INTERVAL_S = 5.0
 
@@ -64,6 +67,7 @@ def _azure(target: AzureTarget, environment: ProjectEnvironment) -> Connection:
         cloud=target.cloud,
         authority=cloud.authority,
         scoring_scope=f"{cloud.azure_ml}/.default",
+        trust_environment=True,
     )
 
 
@@ -71,10 +75,12 @@ def emulator_facts(folder: Path) -> Mapping[str, Any]:
     """What a running emulator tells of itself. Raises EmulatorError when there is none."""
     try:
         facts: Mapping[str, Any] = json.loads((folder / "connection.json").read_text())
+        facts["url"], facts["ca"], facts["proxy"]
     except FileNotFoundError:
         raise EmulatorError(f"no emulator runs in {folder}; start one: aml-gitops emulator start") from None
-    except (OSError, ValueError) as error:
-        raise EmulatorError(f"{folder}/connection.json cannot be read: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        hint = "aml-gitops emulator start writes it anew"
+        raise EmulatorError(f"{folder}/connection.json cannot be read ({error}); {hint}") from error
     return facts
 
 
@@ -98,10 +104,13 @@ def _emulator(folder: Path, environment: ProjectEnvironment) -> Connection:
 
 
 def sdk_environment(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What leads unmodified Azure clients to the emulator, under Azure's own host names through its CONNECT proxy."""
-    return {
+    """The environment that leads unmodified Azure clients to the emulator, by Azure's own host names.
+
+    The user's own proxies, Azure identity and Python settings would lead them elsewhere, so they are left out.
+    """
+    kept = {name: value for name, value in os.environ.items() if not _LEADS_ELSEWHERE.match(name)}
+    return kept | {
         "HTTPS_PROXY": facts["proxy"],
-        "NO_PROXY": "",
         "REQUESTS_CA_BUNDLE": facts["ca"],
         "AZURE_TENANT_ID": facts["tenant_id"],
         "AZURE_CLIENT_ID": facts["client_id"],

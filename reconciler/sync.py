@@ -134,15 +134,19 @@ async def sync(
     ``approve`` sees the plan and raises to stop; ``running`` is handed the apply, so that it can be asked to stop.
     Raises PlanRefused, StalePlan, ArmError; what fails while applying is told in the report instead.
     """
-    from reconciler.apply import Applying
+    from reconciler.apply import Applying, settled
     from reconciler.arm.upload import Uploader
     from reconciler.domain import Report
+    from reconciler.plan.guard import moving
 
-    plan = (await propose(wanted, arm)).plan
+    proposed = await propose(wanted, arm)
+    plan = proposed.plan
     approve(plan)
-    if not plan.actions:
-        return Report(plan)
-    async with Uploader(arm, root) as uploader:
-        applying = Applying(plan, arm, uploader, progress, workers=wanted.intent.limits.workers)
-        running(applying)
-        return await applying.run()
+    report = Report(plan)
+    if plan.actions:
+        async with Uploader(arm, root) as uploader:
+            applying = Applying(plan, arm, uploader, progress, workers=wanted.intent.limits.workers)
+            running(applying)
+            report = await applying.run()
+    await settled(moving(plan, wanted.resources, proposed.live), arm)
+    return report

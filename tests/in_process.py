@@ -200,7 +200,7 @@ class DirectUploader(Uploader):
 
 
 class Cloud:
-    """One emulated region, in memory but for blobs below ``folder``."""
+    """One emulated region, in memory but for blobs below ``folder``. Close it, or use it in a ``with``."""
 
     def __init__(self, folder, **settings):
         self.plane = InstantDataPlane()
@@ -211,6 +211,12 @@ class Cloud:
         )
         s = self.service.site.settings
         self.target = Target(s.subscription_id, s.resource_group, s.workspace, s.location)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.service.site.store.close()
 
     @asynccontextmanager
     async def arm(self, network="managed_vnet", cut=None, faults=None):

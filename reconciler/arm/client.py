@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azure.core import AsyncPipelineClient
@@ -39,7 +39,8 @@ class Connection:
 
     ``poll_interval_s`` is how often a long-running operation is looked at when Azure gives no Retry-After, which is
     its habit. ``operation_timeout_s`` bounds the wait: image builds of 20 to 60 minutes are normal. ``busy_wait_s`` is
-    how long to let another operation on the same resource pass before trying again.
+    how long to let another operation on the same resource pass before trying again. ``trust_environment`` honours the
+    proxies of the environment; ``sdk_environment`` is that of the upload process, when it is not this one's.
     """
 
     target: Target
@@ -57,7 +58,8 @@ class Connection:
     authority: str = "login.microsoftonline.com"
     scoring_scope: str = "https://ml.azure.com/.default"
     unreachable_hint: str = ""
-    sdk_environment: Mapping[str, str] = field(default_factory=dict)
+    sdk_environment: Mapping[str, str] | None = None
+    trust_environment: bool = False
 
 
 class _Observed(policies.SansIOHTTPPolicy[Any, Any]):
@@ -97,7 +99,9 @@ async def connect(
 
         # One SSL context for the session: azure-core would build a new one for every request given a CA path.
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=connection.tls or True, limit=32), auto_decompress=False
+            connector=aiohttp.TCPConnector(ssl=connection.tls or True, limit=32),
+            auto_decompress=False,
+            trust_env=connection.trust_environment,
         )
         transport = AioHttpTransport(session=session, session_owner=True)
     observed = _Observed()

@@ -42,7 +42,7 @@ async def ask(arm: Arm, endpoint: str, request: bytes, deployment: str | None = 
     timeout = aiohttp.ClientTimeout(total=SCORE_TIMEOUT_S)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=timeout, trust_env=arm.connection.trust_environment) as session,
             session.post(uri, data=request, headers=headers, ssl=arm.connection.tls or True) as answer,
         ):
             return Answer(

@@ -123,7 +123,7 @@ class Uploader:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=self._worker_log,
-                env={**os.environ, **connection.sdk_environment},
+                env=connection.sdk_environment,
                 start_new_session=True,  # Ctrl-C is ours to handle: a registration under way is finished first.
                 limit=1 << 20,
             )

@@ -107,12 +107,14 @@ def _ask(plan: Plan, options: argparse.Namespace) -> None:
     what = "Apply this plan" if options.output == "text" else summary_line(plan) + " Apply it"
     # While a person thinks, Ctrl-C means what it means everywhere; the loop's own handler would wait for Enter.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ends = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         sys.stderr.write(f"{what}? Only 'yes' is yes: ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, ends)
     if answer.strip() != "yes":
         raise _Declined("Nothing was applied.")
 

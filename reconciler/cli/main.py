@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): say nothing more, not even while Python shuts down.
+        # The reader of our output went away (`| head`): write nothing more to it, not even while Python shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.note("aml-gitops: the reader of stdout went away before everything was told")
         return 1
     except Exception as error:
         if options.debug:

@@ -27,6 +27,9 @@ class _Colour:
 def set_up(options: argparse.Namespace) -> None:
     """Remember the wish for colour and start logging."""
     _Colour.wish = options.color
+    # A closed stdout or stderr is None in Python; what goes there goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     logging.basicConfig(
         level=options.log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s%(extra)s"
     )
@@ -64,9 +67,12 @@ def show_json(document: Body | list[Any]) -> None:
 
 
 def note(text: str) -> None:
-    """Tell how it goes."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Tell how it goes. When stderr is gone there is nobody to tell, and what is under way goes on."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - Python flushes it once more when it ends
 
 
 def error(text: str, request_id: str = "") -> None:

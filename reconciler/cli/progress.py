@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
@@ -10,6 +11,8 @@ from reconciler.domain import Result
 from reconciler.render import printable
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from reconciler.apply import Progress
     from reconciler.domain import Action, Outcome, Ref
 
@@ -53,20 +56,22 @@ class _Live:
             console=self._console,
             transient=True,
         )
-        self._running: dict[Ref, int] = {}
+        self._running: dict[Ref, TaskID] = {}
 
     def started(self, action: Action) -> None:
-        if not self._running:
-            self._bars.start()
-        self._running[action.ref] = self._bars.add_task(f"{action.verb} {action.ref}")
+        with suppress(OSError, ValueError):  # A lost terminal must not stop an apply.
+            if not self._running:
+                self._bars.start()
+            self._running[action.ref] = self._bars.add_task(f"{action.verb} {action.ref}")
 
     def ended(self, outcome: Outcome) -> None:
         from rich.text import Text
 
         style = "red" if outcome.result is Result.FAILED else "yellow" if outcome.result in _MARK else "green"
-        self._console.print(Text(_line(outcome), style=style))
         task = self._running.pop(outcome.ref, None)
-        if task is not None:
-            self._bars.remove_task(task)  # type: ignore[arg-type]
-        if not self._running:
-            self._bars.stop()
+        with suppress(OSError, ValueError):
+            self._console.print(Text(_line(outcome), style=style))
+            if task is not None:
+                self._bars.remove_task(task)
+            if not self._running:
+                self._bars.stop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.compose.overlays import local_paths
 from reconciler.domain import Document, Finding, Position, Severity
-from reconciler.errors import UsageError
+from reconciler.errors import SourceError, UsageError
 from reconciler.load.project_file import (
     FILE_NAME,
     defaults_of,
@@ -75,8 +75,8 @@ def load_environment(root: Path, project: Project, environment: str) -> Loaded:
             folders.append(root / name)
         else:
             findings.append(_nothing_there(written, number, name))
-    manifests = _read_all(root, _walk(folders, leave=(overlays,)), findings)
-    patches = _read_all(root, _walk([overlays / environment]), findings)
+    manifests = _read_all(root, _walk(folders, root, findings, leave=(overlays,)), findings)
+    patches = _read_all(root, _walk([overlays / environment], root, findings), findings)
     findings.extend(_strays(root, overlays, project))
     named = _named((*manifests, *patches))
     base = _manifests(manifests, named, findings)
@@ -99,23 +99,47 @@ def load_files(paths: Sequence[Path], root: Path) -> Loaded:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
     findings: list[Finding] = []
-    sources = _read_all(root, _walk(paths), findings)
+    sources = _read_all(root, _walk(paths, root, findings), findings)
     documents = _manifests(sources, _named(sources), findings)
     return Loaded(documents, (), tuple(findings))
 
 
-def _walk(places: Iterable[Path], leave: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the files that are asked for and the YAML files of the folders that are, hidden ones left out."""
+def _walk(places: Iterable[Path], root: Path, findings: list[Finding], leave: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files that are asked for and the YAML files of the folders that are, hidden ones left out.
+
+    Links to folders of the project are followed. What cannot be looked into raises SourceError, and a link that leads
+    out is a finding: taken for empty, either would look as if its manifests had been deleted.
+    """
+    seen: set[Path] = set()
     for place in places:
         if place.is_file():
             yield place
-        for name, folders, files in os.walk(place):
+            continue
+        for name, folders, files in os.walk(place, onerror=_unreadable, followlinks=True):
             folder = Path(name)
+            real = folder.resolve()
+            if real in seen or not real.is_relative_to(root.resolve()):
+                folders.clear()
+                if real not in seen:
+                    findings.append(_leads_out(folder, root))
+                continue
+            seen.add(real)
             folders[:] = sorted(sub for sub in folders if not sub.startswith(".") and folder / sub not in leave)
             for file in sorted(files):
                 path = folder / file
-                if path.suffix.lower() in _SUFFIXES and file != FILE_NAME and path.is_file():
+                if path.suffix.lower() in _SUFFIXES and file != FILE_NAME:
                     yield path
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _leads_out(path: Path, root: Path) -> Finding:
+    file = Path(os.path.relpath(path, root)).as_posix()
+    message = "the symbolic link leads out of the project"
+    return Finding("path-escape", Position(file), message, hint="copy what it points to into the project")
 
 
 def _read_all(root: Path, paths: Iterable[Path], findings: list[Finding]) -> list[_Source]:
@@ -125,8 +149,11 @@ def _read_all(root: Path, paths: Iterable[Path], findings: list[Finding]) -> lis
         if file in sources:
             continue
         if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-            message = "the file is a symbolic link that leads out of the project"
-            findings.append(Finding("path-escape", Position(file), message, hint="copy the file into the project"))
+            findings.append(_leads_out(path, root))
+            continue
+        if not path.is_file():
+            message, hint = "a link to nothing, a pipe or a device is no manifest", "remove it, or commit a file"
+            findings.append(Finding("unresolved-reference", Position(file), message, hint=hint))
             continue
         text = read_bytes(path)
         documents, wrong = parse(text, file)

@@ -176,10 +176,14 @@ def _public_neighbours(proposed: Plan, live: Live, intent: Intent) -> Iterator[W
             yield Warn("public-egress", str(ref), f"may call the public internet ({whose})")
 
 
-def _still_moving(proposed: Plan, resources: Sequence[Resource], live: Live) -> Iterator[Warn]:
-    """What Azure is still working on and this plan leaves alone: it may yet fail."""
+def moving(proposed: Plan, resources: Sequence[Resource], live: Live) -> tuple[Ref, ...]:
+    """What Azure is still working on and this plan leaves alone."""
     acted = {action.ref for action in proposed.actions}
-    for resource in resources:
-        body = live.resources.get(resource.ref)
-        if body is not None and resource.ref not in acted and state_of(body) in MOVING:
-            yield Warn("in-progress", str(resource.ref), f"Azure is still working on it ({state_of(body)}); look again")
+    found = {r.ref: live.resources.get(r.ref) for r in resources if r.ref not in acted}
+    return tuple(sorted(ref for ref, body in found.items() if body is not None and state_of(body) in MOVING))
+
+
+def _still_moving(proposed: Plan, resources: Sequence[Resource], live: Live) -> Iterator[Warn]:
+    for ref in moving(proposed, resources, live):
+        state = state_of(live.resources[ref])
+        yield Warn("in-progress", str(ref), f"Azure is still working on it ({state}); apply waits for it")

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -271,3 +272,29 @@ def test_a_stopped_emulator_is_named_as_the_cause(paper):
     assert done.returncode == 1
     assert "aml-gitops emulator start" in done.stderr
     assert "ssl" not in done.stderr
+
+
+def test_a_lost_stderr_does_not_stop_an_apply(paper):
+    paper.ok("emulator", "start")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            paper.command("apply", "-e", "local", "--yes"),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            env=paper.environ,
+            text=True,
+            check=False,
+        )
+    paper.ok("emulator", "stop")
+    assert done.returncode == 0
+    assert "Applied: 5 created, 1 updated." in done.stdout
+
+
+def test_the_users_proxies_and_azure_settings_do_not_lead_the_emulators_uploads_astray(paper):
+    paper.ok("emulator", "start")
+    done = paper.run(
+        "apply", "-e", "local", "--yes", https_proxy="http://127.0.0.1:9", AZURE_AUTHORITY_HOST="nowhere.invalid",
+        no_proxy="*", PYTHONOPTIMIZE="2",
+    )  # fmt: skip
+    paper.ok("emulator", "stop")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -24,7 +24,8 @@ def world():
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "project")
         root.mkdir()
-        yield root, Path(folder, "cloud")
+        with Cloud(Path(folder, "cloud")) as cloud:
+            yield root, cloud
 
 
 def public_bodies(sent):
@@ -60,8 +61,7 @@ async def refused(cloud, root):
 
 @given(before=projects, meddling=meddlings, after=projects, cut=st.none() | st.integers(0, 60), lost=st.booleans())
 def test_any_live_state_becomes_what_the_manifests_say(before, meddling, after, cut, lost):
-    async def run():
-        cloud = Cloud(place)
+    async def run(cloud):
         write(root, before)
         try:
             await apply_of(cloud, root, confirmed=CONFIRMED, cut=Cut(cut, lost))
@@ -84,8 +84,8 @@ def test_any_live_state_becomes_what_the_manifests_say(before, meddling, after, 
         assert not [method for method, _, _ in second.sent if method in WRITES]
         return theirs, await foreign(cloud), None, None, await complaints(cloud, after)
 
-    with world() as (root, place):
-        theirs, theirs_after, before_refusal, after_refusal, said = asyncio.run(run())
+    with world() as (root, cloud):
+        theirs, theirs_after, before_refusal, after_refusal, said = asyncio.run(run(cloud))
     assert theirs_after == theirs
     assert before_refusal == after_refusal
     assert said == []
@@ -98,8 +98,7 @@ def test_any_live_state_becomes_what_the_manifests_say(before, meddling, after, 
     ),
 )
 def test_faults_only_delay(project, faults):
-    async def run():
-        cloud = Cloud(place)
+    async def run(cloud):
         write(root, project)
         _, transport = await apply_of(cloud, root, confirmed=CONFIRMED, faults=Faults(faults))
         assert public_bodies(transport.sent) == []
@@ -108,14 +107,13 @@ def test_faults_only_delay(project, faults):
         assert report.ok
         return await complaints(cloud, project)
 
-    with world() as (root, place):
-        assert asyncio.run(run()) == []
+    with world() as (root, cloud):
+        assert asyncio.run(run(cloud)) == []
 
 
 @given(project=projects, seed=st.integers(0, 1000))
 def test_the_order_of_manifests_never_matters(project, seed):
-    async def run():
-        cloud = Cloud(place)
+    async def run(cloud):
         write(root, project)
         first, _ = await plan_of(cloud, root)
         file = root / "base" / "all.yml"
@@ -125,7 +123,7 @@ def test_the_order_of_manifests_never_matters(project, seed):
         second, _ = await plan_of(cloud, root)
         return first, second
 
-    with world() as (root, place):
-        first, second = asyncio.run(run())
+    with world() as (root, cloud):
+        first, second = asyncio.run(run(cloud))
     assert [str(a.ref) for a in first.actions] == [str(a.ref) for a in second.actions]
     assert first.digest == second.digest

@@ -47,7 +47,11 @@ async def scenario(folder, before, after, cut):
     """Bring a fresh region to ``before``, die on the way to ``after``, and run again to the end."""
     root = folder / "project"
     root.mkdir()
-    cloud = Cloud(folder / "cloud")
+    with Cloud(folder / "cloud") as cloud:
+        return await story(cloud, root, before, after, cut)
+
+
+async def story(cloud, root, before, after, cut):
     if before:
         project(root, *before)
         report, _ = await apply_of(cloud, root)

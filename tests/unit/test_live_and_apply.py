@@ -10,9 +10,9 @@ from in_process import Cloud, DirectUploader, SilentProgress, apply_of, plan_of,
 from aml_emulator.wire import Response, answer
 from reconciler.apply import Applying
 from reconciler.domain import Ref
-from reconciler.errors import ArmError, Forbidden, PlanRefused
+from reconciler.errors import ArmError, Conflict, Forbidden, PlanRefused
 from reconciler.live import read
-from reconciler.sync import propose
+from reconciler.sync import propose, sync
 
 CONDA = "dependencies:\n- python=3.12\n- pip:\n  - azureml-inference-server-http==1.5.1\n"
 GITOPS = "project: shop\nenvironments:\n  test: {target: {emulator: .e}, network: managed_vnet, prune: true}\n"
@@ -39,7 +39,8 @@ def write(folder: Path, *texts: str) -> None:
 
 @pytest.fixture
 def cloud(tmp_path):
-    return Cloud(tmp_path / "cloud")
+    with Cloud(tmp_path / "cloud") as found:
+        yield found
 
 
 def answering(cloud, matches, respond):
@@ -57,8 +58,14 @@ def endpoint_body(name):
     return {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": properties, "tags": {}}
 
 
-async def test_everything_is_read_over_all_pages(tmp_path):
-    cloud = Cloud(tmp_path / "cloud", page_size=2)
+@pytest.fixture
+def small_pages(tmp_path):
+    with Cloud(tmp_path / "cloud", page_size=2) as found:
+        yield found
+
+
+async def test_everything_is_read_over_all_pages(small_pages):
+    cloud = small_pages
     for number in range(5):
         await cloud.raw("PUT", f"/onlineEndpoints/ep-{number}", endpoint_body(number))
     for number in range(5):
@@ -302,3 +309,36 @@ async def test_a_cancel_while_the_log_is_fetched_still_tells_the_failure(cloud, 
     assert len(report.outcomes) == len(proposed.plan.actions)
     assert {str(o.ref): str(o.result) for o in report.outcomes}["deployment/churn/blue"] == "failed"
     assert not report.ok
+
+
+async def test_an_asset_that_a_dead_run_still_registered_is_taken_as_done(cloud, root):
+    async with cloud.arm() as (arm, _):
+        proposed = await propose(wanted_of(arm, root), arm)
+        uploader = DirectUploader(arm, root)
+        await uploader.register(next(a for a in proposed.plan.actions if a.ref.kind == "model"))
+        report = await Applying(proposed.plan, arm, uploader, SilentProgress(), workers=2).run()
+    assert report.ok
+
+
+async def test_apply_waits_for_what_an_earlier_run_left_in_progress(cloud, root):
+    await apply_of(cloud, root)
+    write(root, *[text.replace("MODE: fast", "EMULATOR_FAIL_INIT: later") for text in ALL])
+    gate = asyncio.Event()
+    start = cloud.plane.start
+
+    async def slow(spec):
+        await gate.wait()
+        await start(spec)
+
+    cloud.plane.start = slow
+    async with cloud.arm() as (arm, _):
+        wanted = wanted_of(arm, root)
+        action = (await propose(wanted, arm)).plan.actions[0]
+        await cloud.send("PUT", "/onlineEndpoints/churn/deployments/blue", action.body)
+        waiting = asyncio.create_task(sync(wanted, arm, root, approve=lambda _: None, progress=SilentProgress()))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        gate.set()
+        with pytest.raises(Conflict, match="left in progress, is failed"):
+            await waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from reconciler.domain import Severity
 from reconciler.errors import SourceError, UsageError
 from reconciler.load.manifests import load_environment, load_files
 from reconciler.load.project_file import find_project, load_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GITOPS = """\
 project: demo
@@ -207,3 +211,30 @@ def test_loose_files_and_folders(tree):
 def test_a_file_that_is_too_large_is_a_finding(tree):
     root = tree(base_e__yml=b"kind: endpoint\n" + b"#" * 1024 * 1024)
     assert [(f.rule, f.position.file) for f in loaded(root).findings] == [("yaml", "base/e.yml")]
+
+
+def test_a_linked_folder_of_the_project_is_read_and_one_outside_is_a_finding(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / "shared").mkdir(parents=True)
+    (root / "base").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (root / "gitops.yaml").write_text(
+        "project: shop\nenvironments:\n  test: {target: {emulator: .e}, network: managed_vnet}\n"
+    )
+    (root / "shared" / "endpoint.yml").write_text("kind: endpoint\nname: shared\n")
+    (root / "base" / "inside").symlink_to("../shared")
+    (root / "base" / "outside").symlink_to(tmp_path / "elsewhere")
+    (root / "base" / "nothing.yml").symlink_to("gone.yml")
+    project, _ = load_project(root)
+    assert project is not None
+    loaded = load_environment(root, project, "test")
+    assert [document.data["name"] for document in loaded.base] == ["shared"]
+    told = sorted((finding.rule, finding.position.file) for finding in loaded.findings)
+    assert told == [("path-escape", "base/outside"), ("unresolved-reference", "base/nothing.yml")]
+
+
+def test_a_link_loop_ends(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "again").symlink_to(".")
+    (tmp_path / "base" / "e.yml").write_text("kind: endpoint\nname: once\n")
+    assert len(load_files([tmp_path / "base"], tmp_path).base) == 1

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.errors import SourceError
 from reconciler.load.survey import content_hash, survey
 from reconciler.load.yaml_reader import parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def held(root, path, *, digests=True, kind="model", field="path"):
@@ -127,3 +132,10 @@ def test_memory_does_not_grow_with_the_file(root):
         assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_a_pipe_in_a_model_folder_is_an_error_and_not_a_hang(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    os.mkfifo(tmp_path / "model" / "pipe")
+    with pytest.raises(SourceError, match="neither a file nor a folder"):
+        content_hash(tmp_path / "model")
