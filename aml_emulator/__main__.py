@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aml_emulator import daemon
-from aml_emulator.folder import AlreadyRunning, Connection, Folder
+from aml_emulator.folder import AlreadyRunning, Connection, Folder, NotOurs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Folder(Path(options.folder).absolute())
     try:
         return int(options.run(folder, options))
-    except (AlreadyRunning, daemon.DaemonError, OSError) as error:
-        reason = "The folder is being served by another process." if isinstance(error, AlreadyRunning) else error
+    except (AlreadyRunning, NotOurs, daemon.DaemonError, OSError) as error:
+        reason = "The folder is being served by another process." if isinstance(error, AlreadyRunning) else str(error)
         print(f"aml-emulator: {reason}", file=sys.stderr)
+        if isinstance(error, NotOurs) and options.output == "json":
+            print(json.dumps({"version": 1, "state": "refused", "error": reason}))
         return 1
 
 
@@ -66,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(folder: Folder, options: argparse.Namespace) -> int:
+    folder.require_ours()
     from aml_emulator import foreground  # aiohttp and all that: only the server needs it
 
     return foreground.serve(folder, options)
@@ -98,6 +101,7 @@ def _status(folder: Folder, options: argparse.Namespace) -> int:
 
 
 def _reset(folder: Folder, options: argparse.Namespace) -> int:
+    folder.require_ours()
     daemon.stop(folder)
     folder.wipe()
     _say(options.output, "reset")

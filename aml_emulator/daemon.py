@@ -74,7 +74,7 @@ def stop(folder: Folder) -> bool:
             _signal(pid, signal.SIGKILL)
             if not _wait(lambda: not _is_alive(pid), KILL_S):
                 raise DaemonError(f"The emulator (process {pid}) does not stop.")
-    if folder.scoring.is_dir():
+    if folder.scoring.is_dir() and folder.is_marked():
         from aml_emulator.dataplane.leftovers import sweep
 
         sweep(folder.scoring)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -14,12 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MARKER = ".aml-emulator"
+MARKER_TEXT = "State of an embedded Azure ML. `aml-emulator reset` removes what it made here, and nothing else.\n"
 OURS = ("state.db", "state.db-wal", "state.db-shm", "connection.json", "emulator.log", "lock", "ca.pem", "server.pem")
 OUR_FOLDERS = ("blobs", "assets", "scoring")
 
 
 class AlreadyRunning(Exception):
     """Another process serves this folder."""
+
+
+class NotOurs(Exception):
+    """The folder has files, and none that an emulator made: it is somebody else's."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(f"{root} is not empty and not an emulator's folder: nothing was touched. Name another one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +77,19 @@ class Folder:
         return self.root / "scoring"
 
     def prepare(self) -> None:
-        """Make the folder, for its owner only: it holds secrets and code."""
+        """Make the folder, for its owner only: it holds secrets and code. Raises NotOurs."""
+        self.require_ours()
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.root / MARKER).write_text(MARKER_TEXT, encoding="utf-8")
+
+    def require_ours(self) -> None:
+        """Raise NotOurs for a folder with files in which no emulator ever ran."""
+        if self.root.exists() and any(self.root.iterdir()) and not self.is_marked():
+            raise NotOurs(self.root)
+
+    def is_marked(self) -> bool:
+        """Whether an emulator made this folder: it has the marker, or the state of a version that wrote none."""
+        return (self.root / MARKER).is_file() or self.connection() is not None or _is_our_database(self.database)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -80,7 +101,7 @@ class Folder:
 
     def is_locked(self) -> bool:
         """Whether a process serves this folder now; what a pid file says does not count."""
-        if not (self.root / "lock").exists():
+        if not (self.root / "lock").exists() or not self.is_marked():
             return False
         try:
             with self.lock():
@@ -110,11 +131,28 @@ class Folder:
         return int(last.url.rpartition(":")[2]), int(last.proxy.rpartition(":")[2])
 
     def wipe(self) -> None:
-        """Remove the emulator's state, and nothing else that may be in the folder."""
+        """Remove the emulator's state, and nothing else that may be in the folder. Raises NotOurs.
+
+        The marker stays as long as there is something else: the emulator may be started here again.
+        """
+        self.require_ours()
         for name in OURS:
             (self.root / name).unlink(missing_ok=True)
         for name in OUR_FOLDERS:
             shutil.rmtree(self.root / name, ignore_errors=True)
+        if self.root.exists() and [path.name for path in self.root.iterdir()] == [MARKER]:
+            (self.root / MARKER).unlink()
+
+
+def _is_our_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            known = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return False
+    return {"resource", "operation", "blob", "setting"} <= known
 
 
 def _take(held: IO[str]) -> None:
