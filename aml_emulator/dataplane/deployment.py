@@ -18,6 +18,7 @@ from aml_emulator.dataplane.process import ScoringProcess
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from aml_emulator.dataplane.interface import DeploymentSpec, ScoreRequest
@@ -95,10 +96,12 @@ class Deployment:
         """Delete the log of a stopped deployment."""
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def _launch(self, spec: DeploymentSpec) -> ScoringProcess:
+    async def _launch(
+        self, spec: DeploymentSpec, slot: AbstractAsyncContextManager[Any] | None = None
+    ) -> ScoringProcess:
         if self._closed:
             raise _deleted(spec)
-        async with self._starting:
+        async with slot or self._starting:
             process = await self._create(spec)
             try:
                 await process.ready()
@@ -152,7 +155,8 @@ class Deployment:
             await asyncio.sleep(backoff_s)
             backoff_s = min(max(2 * backoff_s, _FIRST_BACKOFF_S), _LONGEST_BACKOFF_S)
             with contextlib.suppress(StartFailed):
-                successor = await self._launch(lost.spec)
+                # No slot: what served must not wait for others that start, who may hang as long as their probes allow.
+                successor = await self._launch(lost.spec, contextlib.nullcontext())
                 if self._serving is lost:
                     self._serving = successor
                     return successor, backoff_s
