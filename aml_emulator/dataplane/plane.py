@@ -23,8 +23,8 @@ class ProcessDataPlane:
 
     ``folder`` belongs to this data plane alone; what an earlier run left there is swept first. ``python`` is the
     interpreter of the processes and needs azureml-inference-server-http. At most ``max_starting`` processes start
-    at a time, since starting is what costs processor time; a restart of what served does not wait for that. All methods belong to one event loop, whose thread must
-    outlive the processes.
+    at a time, since starting is what costs processor time; a restart of what served does not wait for that. All
+    methods belong to one event loop, whose thread must outlive the processes.
     """
 
     def __init__(self, folder: Path, *, python: str = sys.executable, max_starting: int = 2) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aml_emulator.dataplane.interface import DeploymentSpec, Probe, ScoreRequest
+from aml_emulator.dataplane.interface import DeploymentSpec, Probe, ScoreRequest, StartFailed
 from aml_emulator.dataplane.plane import ProcessDataPlane
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 PROBE = Probe(initial_delay_s=10, period_s=10, timeout_s=2, failure_threshold=30, success_threshold=1)
 PID = "import os\ndef init(): pass\ndef run(data): return os.getpid()\n"
-HANGS = "import threading\ndef init():\n    print('hanging', flush=True)\n    threading.Event().wait()\n"
+HANGS = """
+import threading
+def init():
+    print("hanging", flush=True)
+    threading.Event().wait()
+def run(data): ...
+"""
 MODEL = (None, None, None, "custom_model")
 
 pytestmark = pytest.mark.slow
@@ -45,6 +51,7 @@ async def test_starts_that_hang_do_not_keep_a_crashed_deployment_from_coming_bac
                 await asyncio.sleep(0.02)
         assert int(answer.body) != first
         assert not hanging.done()
-        hanging.cancel()
     finally:
         await plane.close()
+    await asyncio.wait({hanging})
+    assert isinstance(hanging.exception(), StartFailed)
