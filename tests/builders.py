@@ -14,7 +14,8 @@ from reconciler.load.yaml_reader import parse
 from reconciler.manifest import Context
 from reconciler.plan.decide import decide
 from reconciler.plan.diff import merged
-from reconciler.plan.ownership import TRAFFIC, digest
+from reconciler.plan.ownership import TRAFFIC as TRAFFIC_MARK
+from reconciler.plan.ownership import digest
 from reconciler.plan.planning import plan
 from reconciler.validate import validate
 
@@ -99,7 +100,7 @@ def live_of(wanted, intent=INTENT, *, state="Succeeded"):
         if resource.ref.kind == "traffic":
             endpoint = Ref("endpoint", resource.ref.name)
             bodies[endpoint] = merged(KINDS["traffic"], resource.body, bodies[endpoint])
-            bodies[endpoint]["tags"][TRAFFIC] = digest(resource.body)
+            bodies[endpoint]["tags"][TRAFFIC_MARK] = digest(resource.body)
     return Live(deepcopy(WORKSPACE), bodies)
 
 
@@ -154,3 +155,19 @@ def without(live, *refs):
 
 
 EMPTY = Live(deepcopy(WORKSPACE), {})
+
+
+ENDPOINT_REF = Ref("endpoint", "churn")
+BLUE = Ref("deployment", "churn", "blue")
+TRAFFIC = Ref("traffic", "churn")
+
+
+def verbs(plan):
+    """The actions of a plan, in its order, as verb and resource."""
+    return [(str(action.verb), str(action.ref)) for action in plan.actions]
+
+
+def only(plan):
+    """The one action of a plan that has one."""
+    assert len(plan.actions) == 1, verbs(plan)
+    return plan.actions[0]

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from builders import (
     ALL,
+    BLUE,
     DEPLOYMENT,
     EMPTY,
     ENDPOINT,
+    ENDPOINT_REF,
     ENVIRONMENT,
     INTENT,
     MODEL,
@@ -16,26 +18,14 @@ from builders import (
     TARGET,
     changed,
     live_of,
+    only,
     planned,
     resources,
+    verbs,
     without,
 )
 
 from reconciler.domain import Ref, Result, Verb
-from reconciler.plan.ownership import OWNER, REVISION, SPEC, TAGS
-
-ENDPOINT_REF = Ref("endpoint", "churn")
-BLUE = Ref("deployment", "churn", "blue")
-TRAFFIC = Ref("traffic", "churn")
-
-
-def verbs(plan):
-    return [(str(action.verb), str(action.ref)) for action in plan.actions]
-
-
-def only(plan):
-    assert len(plan.actions) == 1, verbs(plan)
-    return plan.actions[0]
 
 
 def test_everything_is_created_in_an_order_that_works():
@@ -64,14 +54,6 @@ def test_the_new_endpoint_is_created_without_traffic_and_gets_it_last():
     assert "traffic" not in bodies["endpoint/churn"]["properties"]
     assert bodies["traffic/churn"]["properties"]["traffic"] == {"blue": 100}
     assert bodies["traffic/churn"]["properties"]["publicNetworkAccess"] == "Disabled"
-
-
-def test_ownership_travels_in_the_create_body():
-    tags = planned(resources(*ALL), EMPTY).actions[3].body["tags"]
-    assert tags[OWNER] == "shop/test"
-    assert tags[REVISION] == "abc123"
-    assert tags[TAGS] == "team"
-    assert tags["team"] == "risk"
 
 
 @pytest.mark.parametrize(
@@ -108,25 +90,6 @@ def test_a_removed_line_goes_back_to_the_documented_default():
     (change,) = action.changes
     assert (change.path, change.before, change.after) == ("properties.livenessProbe.period", "PT30S", "PT10S")
     assert change.reason == "documented default"
-
-
-def test_a_removed_tag_is_removed_and_a_foreign_tag_stays():
-    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"tags.costCentre": "42"})
-    bare = ENDPOINT.replace("tags: {team: risk}", "")
-    action = only(planned(resources(MODEL, ENVIRONMENT, bare, DEPLOYMENT), live))
-    assert [(c.path, c.after) for c in action.changes] == [("tags.team", None)]
-    assert action.method == "PUT"
-    assert action.body["tags"]["costCentre"] == "42"
-    assert "team" not in action.body["tags"]
-
-
-def test_tags_and_instance_count_go_by_patch_which_redeploys_nothing():
-    live = live_of(resources(*ALL))
-    scaled = DEPLOYMENT + "instance_count: 4\n"
-    action = only(planned(resources(MODEL, ENVIRONMENT, ENDPOINT, scaled), live))
-    assert action.method == "PATCH"
-    assert set(action.body) == {"tags", "sku"}
-    assert action.body["sku"]["capacity"] == 4
 
 
 def test_an_endpoint_put_carries_live_traffic_and_unknown_fields():
@@ -167,40 +130,6 @@ def test_azures_spelling_is_no_difference():
     assert planned(resources(*ALL), live).actions == ()
 
 
-@pytest.mark.parametrize(
-    ("kind", "old", "new", "field"),
-    [
-        ("endpoint", "auth_mode: key", "identity: {type: user_assigned, user_assigned_identities: [{resource_id: /a}]}",
-         "identity.type"),
-        ("deployment", "Standard_DS3_v2", "Standard_F4s_v2", "properties.instanceType"),
-    ],
-)  # fmt: skip
-def test_an_immutable_change_is_refused_with_the_fix(kind, old, new, field):
-    live = live_of(resources(*ALL))
-    plan = planned(resources(*[text.replace(old, new) for text in ALL]), live)
-    refusal = next(r for r in plan.refusals if r.field == field)
-    assert refusal.rule == "immutable"
-    assert refusal.position.line > 1
-    assert "new name" in refusal.hint
-    assert not [a for a in plan.actions if a.ref.kind == kind]
-
-
-def test_an_endpoint_property_may_be_added_but_not_altered():
-    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT + "properties: {a: x}\n", DEPLOYMENT))
-    added = resources(MODEL, ENVIRONMENT, ENDPOINT + "properties: {a: x, b: y}\n", DEPLOYMENT)
-    assert [c.path for c in only(planned(added, live)).changes] == ["properties.properties.b"]
-    altered = resources(MODEL, ENVIRONMENT, ENDPOINT + "properties: {a: z}\n", DEPLOYMENT)
-    assert [r.field for r in planned(altered, live).refusals] == ["properties.properties.a"]
-
-
-def test_other_bytes_under_an_existing_version_are_refused():
-    live = live_of(resources(*ALL))
-    other = {**SURVEY, "model": replace(SURVEY["model"], digest="b" * 64)}
-    plan = planned(resources(*ALL, survey=other), live)
-    assert [(r.rule, r.resource) for r in plan.refusals] == [("immutable", "model/churn:1")]
-    assert "version" in plan.refusals[0].hint
-
-
 def test_without_a_version_new_bytes_are_a_new_version():
     unversioned = MODEL.replace("version: 1", "")
     deployment = DEPLOYMENT.replace("azureml:churn:1", "azureml:churn")
@@ -222,91 +151,12 @@ def test_changed_code_is_a_new_code_version_and_a_change_of_the_deployment():
     assert [c.path for c in plan.actions[1].changes] == ["properties.codeConfiguration.codeId"]
 
 
-def test_drift_is_told_apart_from_a_new_revision():
-    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.environmentVariables.MODE": "hacked"})
-    plan = planned(resources(*ALL), live)
-    assert only(plan).reason == "changed outside Git"
-    assert [(d.ref, d.healed) for d in plan.drift] == [(BLUE, True)]
-    assert [c.reason for c in plan.drift[0].changes] == ["drift"]
-
-
-def test_drift_report_reports_and_does_not_touch():
-    texts = (MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT + "gitops: {drift: report}\n")
-    live = changed(live_of(resources(*texts)), BLUE, **{"properties.environmentVariables.MODE": "hacked"})
-    plan = planned(resources(*texts), live)
-    assert plan.actions == ()
-    assert [(d.ref, d.healed) for d in plan.drift] == [(BLUE, False)]
-
-
-def test_traffic_drift_is_healed():
-    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"properties.traffic": {}})
-    action = only(planned(resources(*ALL), live))
-    assert (action.ref, action.reason) == (TRAFFIC, "changed outside Git")
-
-
-def test_reported_endpoint_drift_is_not_healed_by_a_traffic_write():
-    reported = ENDPOINT + "gitops: {drift: report}\n"
-    texts = (MODEL, ENVIRONMENT, reported, DEPLOYMENT)
-    live = changed(live_of(resources(*texts)), ENDPOINT_REF, **{"properties.authMode": "AADToken"})
-    moved = reported.replace("{blue: 100}", "{}")
-    action = only(planned(resources(MODEL, ENVIRONMENT, moved, DEPLOYMENT), live))
-    assert action.ref == TRAFFIC
-    assert action.body["properties"]["authMode"] == "AADToken"
-
-
 def test_an_ignored_path_is_neither_compared_nor_sent():
     texts = (MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT + "gitops: {ignore: [sku.capacity]}\n")
     live = changed(live_of(resources(*texts)), BLUE, **{"sku.capacity": 9})
     assert planned(resources(*texts), live).actions == ()
     slower = [text.replace("MODE: fast", "MODE: slow") for text in texts]
     assert only(planned(resources(*slower), live)).body["sku"]["capacity"] == 9
-
-
-def test_what_nobody_owns_is_refused_and_adopted_on_request():
-    live = live_of(resources(*ALL))
-    live = changed(live, ENDPOINT_REF, tags={"team": "risk"})
-    plan = planned(resources(*ALL), live)
-    assert [(r.rule, r.resource) for r in plan.refusals] == [("not-owned", "endpoint/churn")]
-    adopting = ENDPOINT + "gitops: {adopt: true}\n"
-    action = only(planned(resources(MODEL, ENVIRONMENT, adopting, DEPLOYMENT), live))
-    assert (action.verb, action.method, action.changes) == (Verb.ADOPT, "PATCH", ())
-    assert action.body["tags"][OWNER] == "shop/test"
-
-
-def test_what_another_project_owns_is_never_taken():
-    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{f"tags.{OWNER}": "other/prod"})
-    adopting = ENDPOINT + "gitops: {adopt: true}\n"
-    plan = planned(resources(MODEL, ENVIRONMENT, adopting, DEPLOYMENT), live)
-    assert "other/prod" in plan.refusals[0].message
-    assert plan.actions == ()
-
-
-def test_a_foreign_model_version_with_the_same_content_is_used_as_it_is():
-    live = changed(live_of(resources(*ALL)), Ref("model", "churn", "1"), **{"properties.tags": {}})
-    assert planned(resources(*ALL), live).actions == ()
-
-
-def test_a_foreign_model_version_with_other_content_is_refused():
-    foreign = {"properties.tags": {}, "properties.modelUri": "azureml://datastores/x/paths/theirs"}
-    plan = planned(resources(*ALL), changed(live_of(resources(*ALL)), Ref("model", "churn", "1"), **foreign))
-    assert [(r.rule, r.resource) for r in plan.refusals] == [("not-owned", "model/churn:1")]
-
-
-def test_a_failed_deployment_is_put_again():
-    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.provisioningState": "Failed"})
-    action = only(planned(resources(*ALL), live))
-    assert (action.verb, action.method) == (Verb.UPDATE, "PUT")
-    assert "Failed" in action.reason
-
-
-def test_a_failed_deployment_without_traffic_is_replaced_for_an_immutable_change():
-    live = live_of(resources(*ALL))
-    live = changed(live, BLUE, **{"properties.provisioningState": "Failed"})
-    bigger = [text.replace("Standard_DS3_v2", "Standard_F4s_v2") for text in ALL]
-    assert planned(resources(*bigger), live).refusals  # It has 100 % of the traffic.
-    live = changed(live, ENDPOINT_REF, **{"properties.traffic": {}})
-    plan = planned(resources(*bigger), live)
-    assert verbs(plan) == [("replace", "deployment/churn/blue"), ("update", "traffic/churn")]
 
 
 def test_what_is_being_deleted_is_created_anew():
@@ -321,24 +171,6 @@ def test_a_reference_that_nobody_has_is_refused():
     assert [(r.rule, r.resource) for r in plan.refusals] == [("unresolved-reference", "deployment/churn/blue")]
     live = live_of(resources(*ALL))
     assert planned(resources(ENVIRONMENT, ENDPOINT, DEPLOYMENT), live).refusals == ()
-
-
-def test_protect_reaches_the_live_tags():
-    live = live_of(resources(*ALL))
-    guarded = ENDPOINT + "gitops: {protect: true}\n"
-    action = only(planned(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT), live))
-    assert action.body["tags"]["aml-gitops-protect"] == "true"
-    again = live_of(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT))
-    assert planned(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT), again).actions == ()
-    assert only(planned(resources(*ALL), again)).method == "PUT"
-
-
-def test_the_traffic_mark_survives_an_endpoint_update():
-    live = live_of(resources(*ALL))
-    texts = [text.replace("auth_mode: key", "auth_mode: aad_token") for text in ALL]
-    body = only(planned(resources(*texts), live)).body
-    assert body["tags"]["aml-gitops-traffic"] == live.resources[ENDPOINT_REF]["tags"]["aml-gitops-traffic"]
-    assert body["tags"][SPEC] != live.resources[ENDPOINT_REF]["tags"][SPEC]
 
 
 def test_plans_do_not_depend_on_the_order_of_input():
@@ -409,72 +241,10 @@ def test_nulls_and_additions_of_azure_inside_a_structure_are_no_difference():
     assert planned(resources(*texts), live).actions == ()
 
 
-def test_a_structure_that_left_the_manifest_is_taken_away():
-    collecting = DEPLOYMENT + "data_collector: {collections: {request: {enabled: 'true'}}}\n"
-    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, collecting))
-    action = only(planned(resources(*ALL), live))
-    assert action.body["properties"]["dataCollector"] is None
-
-
 def test_a_variable_that_azure_also_injects_converges_when_the_manifest_names_it():
     own = DEPLOYMENT.replace("{MODE: fast}", "{AML_APP_ROOT: /var/azureml-app/src}")
     texts = (MODEL, ENVIRONMENT, ENDPOINT, own)
     assert planned(resources(*texts), live_of(resources(*texts))).actions == ()
-
-
-def test_a_tag_key_with_a_comma_does_not_take_a_foreign_tag_along():
-    odd = ENDPOINT.replace("{team: risk}", "{'a,cost': x}")
-    live = changed(live_of(resources(MODEL, ENVIRONMENT, odd, DEPLOYMENT)), ENDPOINT_REF, **{"tags.cost": "42"})
-    assert planned(resources(MODEL, ENVIRONMENT, odd, DEPLOYMENT), live).actions == ()
-
-
-def test_a_live_endpoint_of_another_kind_is_refused():
-    live = live_of(resources(*ALL))
-    for path, value in (("kind", "Kubernetes"), ("properties.compute", "/subscriptions/x/computes/k8s")):
-        plan = planned(resources(*ALL), changed(live, ENDPOINT_REF, **{path: value}))
-        assert ("unsupported-kind", "endpoint/churn") in [(r.rule, r.resource) for r in plan.refusals]
-        assert not [a for a in plan.actions if a.ref == ENDPOINT_REF]
-
-
-def test_a_protected_deployment_is_never_replaced():
-    protected = [text + "gitops: {protect: true}\n" if "name: blue" in text else text for text in ALL]
-    live = live_of(resources(*protected))
-    live = changed(live, BLUE, **{"properties.provisioningState": "Failed"})
-    live = changed(live, ENDPOINT_REF, **{"properties.traffic": {}})
-    bigger = [text.replace("Standard_DS3_v2", "Standard_F4s_v2") for text in protected]
-    assert ("immutable", "deployment/churn/blue") in [
-        (r.rule, r.resource) for r in planned(resources(*bigger), live).refusals
-    ]
-
-
-def test_a_mirrored_deployment_is_not_replaced_either():
-    live = changed(live_of(resources(*ALL)), BLUE, **{"properties.provisioningState": "Failed"})
-    mirrored = {"properties.traffic": {"blue": 0}, "properties.mirrorTraffic": {"blue": 10}}
-    live = changed(live, ENDPOINT_REF, **mirrored)
-    bigger = [text.replace("Standard_DS3_v2", "Standard_F4s_v2") for text in ALL]
-    assert [r.rule for r in planned(resources(*bigger), live).refusals] == ["immutable"]
-
-
-def test_a_new_protect_is_a_change_in_git_and_reaches_azure_under_drift_report():
-    reporting = ENDPOINT + "gitops: {drift: report}\n"
-    live = live_of(resources(MODEL, ENVIRONMENT, reporting, DEPLOYMENT))
-    guarded = ENDPOINT + "gitops: {drift: report, protect: true}\n"
-    plan = planned(resources(MODEL, ENVIRONMENT, guarded, DEPLOYMENT), live)
-    assert only(plan).reason == "changed in Git"
-    assert plan.drift == ()
-
-
-def test_an_opened_endpoint_is_closed_also_when_drift_is_only_reported():
-    reporting = ENDPOINT + "gitops: {drift: report}\n"
-    texts = (MODEL, ENVIRONMENT, reporting, DEPLOYMENT)
-    live = changed(live_of(resources(*texts)), ENDPOINT_REF, **{"properties.publicNetworkAccess": "Enabled"})
-    assert only(planned(resources(*texts), live)).body["properties"]["publicNetworkAccess"] == "Disabled"
-
-
-def test_an_adopted_endpoint_knows_later_that_a_traffic_shift_is_drift():
-    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, tags={"team": "risk"})
-    adopting = resources(MODEL, ENVIRONMENT, ENDPOINT + "gitops: {adopt: true}\n", DEPLOYMENT)
-    assert "aml-gitops-traffic" in only(planned(adopting, live)).body["tags"]
 
 
 def test_plans_of_two_workspaces_are_two_plans():

@@ -3,23 +3,32 @@
 from dataclasses import replace
 
 import pytest
-from builders import ALL, DEPLOYMENT, EMPTY, ENDPOINT, ENVIRONMENT, INTENT, MODEL, changed, live_of, planned, resources
+from builders import (
+    ALL,
+    DEPLOYMENT,
+    EMPTY,
+    ENDPOINT,
+    ENDPOINT_REF,
+    ENVIRONMENT,
+    INTENT,
+    MODEL,
+    changed,
+    live_of,
+    planned,
+    resources,
+    verbs,
+)
 
 from reconciler.domain import Limits, Live, Ref
 from reconciler.plan.guard import guard, posture
 from reconciler.plan.ownership import OWNER
 
-ENDPOINT_REF = Ref("endpoint", "churn")
 GREEN = DEPLOYMENT.replace("name: blue", "name: green")
 SPLIT = ENDPOINT.replace("{blue: 100}", "{blue: 90, green: 10}")
 
 
 def guarded(wanted, live, intent=INTENT):
     return guard(planned(wanted, live, intent), wanted, live, intent)
-
-
-def verbs(plan):
-    return [(str(action.verb), str(action.ref)) for action in plan.actions]
 
 
 def rules(plan):
