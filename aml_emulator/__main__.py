@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--endpoint-seconds", type=float, help="how long creating an endpoint takes")
     serving.add_argument("--update-seconds", type=float, help="how long changing traffic or tags takes")
     serving.add_argument("--delete-seconds", type=float, help="how long a deletion takes")
+    serving.add_argument("--log-file", type=Path, help=argparse.SUPPRESS)  # what ``start`` passes on
     for name, run, parents, text in (
         ("serve", _serve, [shared, serving], "serve in the foreground"),
         ("start", _start, [shared, serving], "start detached; fine when it runs already"),

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +39,9 @@ def start(folder: Folder, arguments: Sequence[str]) -> tuple[Connection, bool]:
     if found:
         return found, False
     folder.prepare()
-    command = [sys.executable, "-P", "-m", "aml_emulator", "serve", "--folder", str(folder.root), *arguments]
-    with folder.log.open("ab") as log:
+    place = (f"--folder={folder.root}", f"--log-file={folder.log}")
+    command = [sys.executable, "-P", "-m", "aml_emulator", "serve", *place, *arguments]
+    with _open_log(folder) as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
         )
@@ -79,6 +80,13 @@ def stop(folder: Folder) -> bool:
 
         sweep(folder.scoring)
     return found is not None
+
+
+def _open_log(folder: Folder) -> IO[bytes]:
+    """The log, for its owner only also when an earlier version made it for all."""
+    descriptor = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "ab")
 
 
 def log_tail(folder: Folder, lines: int = 20) -> str:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 MARKER = ".aml-emulator"
 MARKER_TEXT = "State of an embedded Azure ML. `aml-emulator reset` removes what it made here, and nothing else.\n"
-OURS = ("state.db", "state.db-wal", "state.db-shm", "connection.json", "emulator.log", "lock", "ca.pem", "server.pem")
+OURS = (
+    *("state.db", "state.db-wal", "state.db-shm", "connection.json", "connection.partial"),
+    *("emulator.log", "emulator.log.1", "lock", "ca.pem", "server.pem"),
+)
 OUR_FOLDERS = ("blobs", "assets", "scoring")
 
 
@@ -68,7 +71,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """What a detached emulator prints."""
+        """What a detached emulator prints, for its owner only."""
         return self.root / "emulator.log"
 
     @property

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
+import resource
 import signal
-from typing import TYPE_CHECKING
+import time
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING, Any
 
 from aml_emulator.daemon import DaemonError
 from aml_emulator.dataplane.plane import ProcessDataPlane
@@ -15,16 +20,58 @@ from aml_emulator.settings import Durations, Settings
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from aml_emulator.folder import Folder
+
+LOG_LIMIT_BYTES = 5_000_000
+ACCEPT_SILENCE_S = 10.0
+NO_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 def serve(folder: Folder, options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 0 when it ended in order."""
     os.umask(0o077)  # the state folder holds secrets and code
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    raise_file_limit()
+    handler = bounded_log(options.log_file) if options.log_file else logging.StreamHandler()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[handler])
     asyncio.run(_serve(folder, settings_from(folder, options), options))
     return 0
+
+
+def raise_file_limit() -> None:
+    """As many open files as the system allows: the usual 1024 are few hundred callers, since the proxy takes two each.
+
+    A hard limit beyond what the kernel takes (macOS says "infinite") leaves things as they are.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def bounded_log(path: Path) -> logging.Handler:
+    """A handler that keeps two files of at most 5 MB."""
+    return RotatingFileHandler(path, maxBytes=LOG_LIMIT_BYTES, backupCount=1, encoding="utf-8")
+
+
+class QuietAccept:
+    """An event loop's exception handler that tells of a failing accept() once in ten seconds.
+
+    asyncio reports it for every place in the backlog, with a trace, and tries again each second: without this a lack
+    of file descriptors would write megabytes.
+    """
+
+    def __init__(self) -> None:
+        self._told = -ACCEPT_SILENCE_S
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell, or keep silent."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in NO_RESOURCES:
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._told >= ACCEPT_SILENCE_S:
+            self._told = time.monotonic()
+            logging.getLogger("aml_emulator").error("connections cannot be accepted: %s", error)
 
 
 def settings_from(folder: Folder, options: argparse.Namespace) -> Settings:
@@ -57,6 +104,7 @@ def settings_from(folder: Folder, options: argparse.Namespace) -> Settings:
 async def _serve(folder: Folder, settings: Settings, options: argparse.Namespace) -> None:
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(QuietAccept())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     log = logging.getLogger("aml_emulator")

@@ -230,6 +230,8 @@ async def test_emulator_program_starts_survives_a_crash_and_leaves_nothing_behin
         code, started = await json_of("start", "--folder", folder, *quick)
         assert (code, started["state"]) == (0, "started")
         assert "client_secret" not in started
+        assert (folder / "emulator.log").stat().st_mode & 0o777 == 0o600
+        assert "ready at https://" in (folder / "emulator.log").read_text()
         assert (await json_of("start", "--folder", folder))[1]["state"] == "already running"
         assert (await json_of("status", "--folder", folder)) == (0, started | {"state": "running"})
         async with Client(folder) as client:
