@@ -71,8 +71,9 @@ class Faults:
 class Transport(AsyncHttpTransport):
     """An azure-core transport that calls the emulator as a function and writes down what was sent."""
 
-    def __init__(self, service, cut=None, faults=None):
+    def __init__(self, service, cut=None, faults=None, watch=None):
         self.service = service
+        self.watch = watch
         self.cut = cut or Cut()
         self.faults = faults or Faults()
         self.sent = []
@@ -94,6 +95,8 @@ class Transport(AsyncHttpTransport):
         fault = self.faults.by_request.get(len(self.sent))
         body = _body_of(request)
         self.sent.append((request.method, request.url, body))
+        if self.watch:
+            self.watch(request.method, request.url, body)
         if fault == "throttle":
             return _response(request, 429, {"Retry-After": "0"}, b'{"error":{"code":"TooManyRequests","message":"x"}}')
         if fault == "unavailable":
@@ -219,9 +222,9 @@ class Cloud:
         self.service.site.store.close()
 
     @asynccontextmanager
-    async def arm(self, network="managed_vnet", cut=None, faults=None):
+    async def arm(self, network="managed_vnet", cut=None, faults=None, watch=None):
         """A session of the reconciler with this region, and its transport."""
-        transport = Transport(self.service, cut, faults)
+        transport = Transport(self.service, cut, faults, watch)
         connection = Connection(
             target=self.target,
             network=network,

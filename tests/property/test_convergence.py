@@ -28,6 +28,27 @@ def world():
             yield root, cloud
 
 
+def traffic_watch(cloud):
+    """Complains when a write gives weight to a deployment that has not Succeeded at that very moment."""
+
+    def watch(method, url, body):
+        found = re.search(r"/onlineEndpoints/([^/?]+)\?", url)
+        if method != "PUT" or not found:
+            return
+        records = {
+            record.name.lower(): record
+            for record in cloud.service.site.store.all("deployment")
+            if f"/onlineendpoints/{found[1].lower()}/" in record.id.lower()
+        }
+        live = next((r.body for r in cloud.service.site.store.all("endpoint") if r.name == found[1]), None)
+        before = (live or {"properties": {"traffic": {}}})["properties"]["traffic"]
+        for name, weight in (json.loads(body)["properties"].get("traffic") or {}).items():
+            if weight and not before.get(name):
+                assert records[name].body["properties"]["provisioningState"] == "Succeeded", (name, url)
+
+    return watch
+
+
 def public_bodies(sent):
     """Bodies on the wire that would open an endpoint, by a rule of the test's own."""
     return [
@@ -37,19 +58,6 @@ def public_bodies(sent):
         and re.search(r"/onlineEndpoints/[^/?]+\?", url)
         and str(json.loads(body)["properties"].get("publicNetworkAccess")).lower() != "disabled"
     ]
-
-
-async def brought(cloud, root, project):
-    """Apply until there is nothing to do, as the next runs of a loop would; the last report. None when refused."""
-    for _ in range(3):
-        plan, _ = await plan_of(cloud, root)
-        if plan.refusals:
-            return None
-        report, transport = await apply_of(cloud, root, confirmed=CONFIRMED)
-        assert public_bodies(transport.sent) == []
-        if report.ok:
-            break
-    return report
 
 
 async def refused(cloud, root):
@@ -64,7 +72,7 @@ def test_any_live_state_becomes_what_the_manifests_say(before, meddling, after, 
     async def run(cloud):
         write(root, before)
         try:
-            await apply_of(cloud, root, confirmed=CONFIRMED, cut=Cut(cut, lost))
+            await apply_of(cloud, root, confirmed=CONFIRMED, cut=Cut(cut, lost), watch=traffic_watch(cloud))
         except Died:
             event("first apply was cut")
         await cloud.service.settle()
@@ -76,7 +84,7 @@ def test_any_live_state_becomes_what_the_manifests_say(before, meddling, after, 
             event("refused")
             untouched = await everything(cloud)
             return theirs, await foreign(cloud), untouched, await everything(cloud), []
-        report, transport = await apply_of(cloud, root, confirmed=CONFIRMED)
+        report, transport = await apply_of(cloud, root, confirmed=CONFIRMED, watch=traffic_watch(cloud))
         assert report.ok, [o for o in report.outcomes if o.message]
         assert public_bodies(transport.sent) == []
         plan, second = await plan_of(cloud, root)
