@@ -56,7 +56,6 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--endpoint-seconds", type=float, help="how long creating an endpoint takes")
     serving.add_argument("--update-seconds", type=float, help="how long changing traffic or tags takes")
     serving.add_argument("--delete-seconds", type=float, help="how long a deletion takes")
-    serving.add_argument("--log-file", type=Path, help=argparse.SUPPRESS)  # what ``start`` passes on
     for name, run, parents, text in (
         ("serve", _serve, [shared, serving], "serve in the foreground"),
         ("start", _start, [shared, serving], "start detached; fine when it runs already"),
@@ -65,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         ("reset", _reset, [shared], "stop it and wipe its state"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text).set_defaults(run=run)
+    # What ``start`` passes on; nothing for people.
+    commands.choices["serve"].add_argument("--log-file", type=Path, help=argparse.SUPPRESS)
     return parser
 
 

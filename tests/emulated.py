@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,10 @@ class Cloud:
     def __init__(self, folder: Path, store: Store | None = None, **settings: Any) -> None:
         self.dataplane = Scripted()
         self.settings = Settings(folder=folder, durations=INSTANT, **settings)
-        self.service = AzureML(store or Store.in_memory(), self.dataplane, self.settings)
+        if store is None:  # its own: closed when nothing needs this cloud any more
+            store = Store.in_memory()
+            weakref.finalize(self, store.close)
+        self.service = AzureML(store, self.dataplane, self.settings)
         self.token = self.service.site.identity.token(HOST, 3600)
 
     def workspace(self, name: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aml_emulator.arm import references
 from aml_emulator.arm.deployment_rules import seconds
 from aml_emulator.arm.uploads import lay_out_code, lay_out_model
-from aml_emulator.dataplane.interface import DeploymentSpec, Probe
+from aml_emulator.dataplane.interface import DeploymentSpec, Probe, StartFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,7 @@ def spec_of(site: Site, record: Record) -> DeploymentSpec:
     model = _find(site, workspace, "models", properties["model"])
     snapshot = _find(site, workspace, "codes", code.get("codeId"))
     folder = folder_of(site, record) / str(record.inner["revision"])
+    _require_inside(folder, site.settings.folder / "assets")
     folder.mkdir(parents=True, exist_ok=True)
     return DeploymentSpec(
         key=record.inner["key"],
@@ -85,6 +86,12 @@ def injected_variables(site: Site, record: Record) -> dict[str, str]:
     return shown
 
 
+def _require_inside(place: Path, folder: Path) -> None:
+    """Raise StartFailed unless ``place`` is below ``folder``: what a store of older rules holds is not trusted."""
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise StartFailed("BadArgument", f"The files of {place.name!r} would be outside of the emulator's folder.")
+
+
 def _find(site: Site, workspace: Record | None, collection: str, reference: str | None) -> Record | None:
     return references.asset(site, workspace, collection, reference) if workspace and reference else None
 
@@ -97,6 +104,7 @@ def _model_dir(site: Site, workspace_id: str, model: Record | None, folder: Path
     if model is None:
         return None
     place = folder / "models" / _container_name(model) / model.name
+    _require_inside(place, folder / "models")
     return lay_out_model(site, workspace_id, model.body["properties"]["modelUri"], place)
 
 

@@ -207,8 +207,8 @@ async def run_put(site: Site, operation: Operation) -> None:
     if record is None:
         return
     key = record.inner["key"]
-    spec = spec_of(site, record)
     try:
+        spec = spec_of(site, record)
         await site.dataplane.start(spec)
     except StartFailed as failed:
         record.body["properties"]["provisioningState"] = "Failed"

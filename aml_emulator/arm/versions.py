@@ -5,6 +5,7 @@ The kinds differ in the properties of a version and in one status code; that dif
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +15,16 @@ from aml_emulator import shape
 from aml_emulator.arm.listing import list_answer, top
 from aml_emulator.arm.paths import WS
 from aml_emulator.call import Call
-from aml_emulator.errors import not_found
+from aml_emulator.errors import Refused, not_found
 from aml_emulator.store import Record
 from aml_emulator.wire import Body, Response, answer, empty, strings, timestamp
 
 if TYPE_CHECKING:
     from aml_emulator.routing import Handler
+
+# azure-rest-api-specs allows letters, digits, "-" and "_" in the name of a container and names no pattern for a
+# version; versions like 1.0.2 are in use. A name becomes a folder's name here, so none may be "." or "..".
+LEGAL_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 
 Compose = Callable[[Call, Body | None, Body], Body]
 
@@ -46,6 +51,7 @@ class AssetKind:
 
 async def put_version(kind: AssetKind, call: Call) -> Response:
     """PUT a version: 201 with its own Location when it is new, else 200 (environments: 201 always)."""
+    _check_names(kind, call)
     wanted = shape.conform(await call.request.json(), shape.ASSET).get("properties") or {}
     workspace, now = call.workspace(), timestamp()
     container = _container(kind, call, workspace)
@@ -112,6 +118,7 @@ async def get_container(kind: AssetKind, call: Call) -> Response:
 
 async def put_container(kind: AssetKind, call: Call) -> Response:
     """PUT a container: 201 when it is new, else 200."""
+    _check_names(kind, call)
     wanted = shape.conform(await call.request.json(), shape.ASSET).get("properties") or {}
     record = _container(kind, call, call.workspace())
     new = call.site.store.get(record.id) is None
@@ -172,6 +179,17 @@ def routes(kind: AssetKind) -> tuple[tuple[str, str, Handler], ...]:
         ("PUT", version, partial(put_version, kind)),
         ("DELETE", version, partial(delete_version, kind)),
     )
+
+
+def _check_names(kind: AssetKind, call: Call) -> None:
+    for part in ("name", "version"):
+        given = call.path.get(part, "x")
+        if not LEGAL_NAME.fullmatch(given):
+            message = (
+                f"The {part} of a {kind.name} has 1 to 255 letters, digits, '-', '_' or '.', and does not start with "
+                f"a '.': {given[:255]!r} cannot be used."
+            )
+            raise Refused(400, "UserError", message)
 
 
 def _keep(query: dict[str, str], record: Record) -> bool:

@@ -7,8 +7,6 @@ import asyncio
 import pytest
 from emulated import Cloud, endpoint
 
-from aml_emulator.store import Store
-
 EP, BLUE = "onlineEndpoints/churn", "onlineEndpoints/churn/deployments/blue"
 
 
@@ -141,7 +139,7 @@ async def test_emulator_keeps_one_revision_of_laid_out_assets(cloud, tmp_path):
 
 
 async def test_emulator_stores_share_nothing(tmp_path):
-    first, second = Cloud(tmp_path / "1"), Cloud(tmp_path / "2", Store.in_memory())
+    first, second = Cloud(tmp_path / "1"), Cloud(tmp_path / "2")
     await first.with_endpoint()
     assert (await second.call("GET", EP)).status == 404
     refused = await second.send(
