@@ -252,3 +252,9 @@ def test_plans_of_two_workspaces_are_two_plans():
     here = replace(EMPTY, workspace={**EMPTY.workspace, "id": "/a"})
     there = replace(EMPTY, workspace={**EMPTY.workspace, "id": "/b"})
     assert planned(wanted, here).digest != planned(wanted, there).digest
+
+
+def test_endpoint_properties_of_another_hand_are_carried_through_a_put():
+    live = changed(live_of(resources(*ALL)), ENDPOINT_REF, **{"properties.properties.theirs": "kept"})
+    texts = [text.replace("auth_mode: key", "auth_mode: aad_token") for text in ALL]
+    assert only(planned(resources(*texts), live)).body["properties"]["properties"] == {"theirs": "kept"}

@@ -280,3 +280,25 @@ def test_what_azure_still_works_on_is_said():
     plan = guarded(wanted, live)
     assert plan.actions == ()
     assert [(w.rule, w.resource) for w in plan.warnings] == [("in-progress", "deployment/churn/blue")]
+
+
+def test_an_asset_that_a_manifest_names_stays_though_live_drifted_away_from_it():
+    reporting = DEPLOYMENT + "gitops: {drift: report}\n"
+    live = live_of(resources(MODEL, ENVIRONMENT, ENDPOINT, reporting))
+    elsewhere = {"properties.model": "azureml://registries/acme/models/churn/versions/9"}
+    live = changed(live, Ref("deployment", "churn", "blue"), **elsewhere)
+    plan = guarded(resources(ENVIRONMENT, ENDPOINT, reporting), live)
+    assert ("delete", "model/churn:1") not in verbs(plan)
+    assert [w.rule for w in plan.warnings] == ["in-use"]
+
+
+def test_deletions_go_backwards_and_wait_for_their_users():
+    other = ENDPOINT.replace("name: churn", "name: heart").replace("traffic: {blue: 100}", "")
+    live = live_of(resources(*ALL, other))
+    plan = guarded(resources(other), live, replace(INTENT, confirmed=frozenset({"endpoint/churn"})))
+    assert verbs(plan) == [
+        ("delete", "endpoint/churn"),
+        ("delete", "environment/sklearn:5"),
+        ("delete", "model/churn:1"),
+    ]
+    assert plan.actions[1].needs == plan.actions[2].needs == (ENDPOINT_REF,)
