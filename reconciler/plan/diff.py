@@ -60,7 +60,7 @@ def merged(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) ->
         if wanted is UNSET or (_ignored(entry.arm, ignore) and get_or_null(live, entry.arm) is not UNSET):
             continue
         plain = entry.arm != kind.tags_at and not entry.additive
-        if plain and _equal(_comparable(kind, entry, get(live, entry.arm), wanted), _canonical(entry, wanted)):
+        if plain and _equal(_comparable(kind, entry, get(body, entry.arm), wanted), _canonical(entry, wanted)):
             continue  # Equal in meaning: Azure's spelling stays as it is.
         if entry.arm == kind.tags_at:
             gone = _own_tags(kind, {}, live)

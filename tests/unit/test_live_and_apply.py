@@ -1,6 +1,7 @@
 """The async shell against the emulator in process: reads whole or not at all, and tells the truth about what it did."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -342,3 +343,21 @@ async def test_apply_waits_for_what_an_earlier_run_left_in_progress(cloud, root)
         gate.set()
         with pytest.raises(Conflict, match="left in progress, is failed"):
             await waiting
+
+
+async def test_legacy_egress_sends_the_flag_with_every_write_and_converges(cloud, root):
+    await cloud.raw("PATCH", "", {"properties": {"managedNetwork": {"isolationMode": "Disabled"}}})
+    (root / "gitops.yaml").write_text(GITOPS.replace("managed_vnet", "legacy_egress"))
+    image = ENVIRONMENT.replace("mcr.microsoft.com/azureml", "acme.azurecr.io")
+    shut = DEPLOYMENT + "egress_public_network_access: disabled\n"
+    write_manifests = (MODEL, image, ENDPOINT, shut)
+    (root / "base/all.yml").write_text("---".join(write_manifests))
+    report, _ = await apply_of(cloud, root, network="legacy_egress")
+    assert report.ok, [o.message for o in report.outcomes]
+    plan, _ = await plan_of(cloud, root, network="legacy_egress")
+    assert plan.actions == ()
+    (root / "base/all.yml").write_text("---".join(write_manifests).replace("MODE: fast", "MODE: slow"))
+    report, transport = await apply_of(cloud, root, network="legacy_egress")
+    assert report.ok
+    (body,) = [json.loads(body) for method, _, body in transport.sent if method == "PUT"]
+    assert body["properties"]["egressPublicNetworkAccess"] == "Disabled"
