@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from dataclasses import dataclass, replace
@@ -143,10 +142,10 @@ class Blobs:
         blob = self.get(container, name)
         return (self._folder / blob.file).read_text("utf-8", "replace") if blob else None
 
-    def lay_out(self, container: str, path: str, folder: Path, *, link: bool) -> None:
-        """Make ``folder`` hold what is at ``path``: one blob under its own name, or all blobs below it.
+    def lay_out(self, container: str, path: str, folder: Path) -> None:
+        """Make ``folder`` hold copies of what is at ``path``: one blob under its own name, or all blobs below it.
 
-        ``link`` makes hard links (models are large and only read); else the files are copies.
+        Links would cost no space, but let a scoring script change what is registered.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -158,11 +157,7 @@ class Blobs:
             check_name(relative)
             target = folder / relative
             target.parent.mkdir(parents=True, exist_ok=True)
-            source = self._folder / blob.file
-            if link:
-                os.link(source, target)
-            else:
-                shutil.copyfile(source, target)
+            shutil.copyfile(self._folder / blob.file, target)
 
     async def _receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int, str]:
         file = secrets.token_hex(16)

@@ -126,10 +126,12 @@ class AzureML:
             spec = spec_of(self.site, record)
             await self.site.dataplane.start(spec)
             self.site.live.specs[key] = spec
-        except StartFailed as failed:
-            log.warning("deployment did not start again", extra={"deployment": record.id, "code": failed.code})
+        except Exception as error:  # whatever it is: a deployment that does not run is not Succeeded
+            log.warning("deployment did not start again", extra={"deployment": record.id}, exc_info=error)
             record.body["properties"]["provisioningState"] = "Failed"
-            record.inner["log"] = failed.log_tail
+            if isinstance(error, StartFailed):
+                record.inner["log"] = error.log_tail
+            record.inner["reason"] = f"The deployment did not start again: {type(error).__name__}: {error}"
             self.site.store.put(record)
         finally:
             self.site.live.starting.pop(key, None)

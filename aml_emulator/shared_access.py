@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
+from aml_emulator.shared_key import SCHEME, is_signed
 from aml_emulator.tokens import bearer
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 VERSION = "2021-08-06"
 # Which permission letter of a SAS allows which method (any of them will do).
 LETTERS = {"GET": "r", "HEAD": "r", "PUT": "cwa", "DELETE": "d"}
+AUDIENCES = ("management.azure.com", "management.core.windows.net", "storage.azure.com", "127.0.0.1", "localhost")
+STORAGE = (".storage.azure.com", ".blob.core.windows.net")
 
 
 def issue(identity: Identity, account: str, container: str, permissions: str, hours: int) -> str:
@@ -28,26 +31,37 @@ def issue(identity: Identity, account: str, container: str, permissions: str, ho
 def check_access(identity: Identity, request: Request, account: str, container: str) -> str:
     """Why this blob request is denied; empty when it is allowed.
 
-    A SAS must be one that this emulator issued for this container; a bearer token must be ours; of a shared key the
-    presence is enough, since the key itself came from ``listSecrets`` over a checked call.
+    A SAS must be one that this emulator issued for this container, a bearer token one that it issued for storage or
+    for management, and a shared key must be that of the account, as ``listSecrets`` gives it.
     """
     query = request.query()
     if "sig" in query:
-        claims = {name: query.get(name, "") for name in ("sv", "se", "sr", "sp")}
-        expected = _signature(identity, account, container, claims)
+        signed = {name: query.get(name, "") for name in ("sv", "se", "sr", "sp")}
+        expected = _signature(identity, account, container, signed)
         if not hmac.compare_digest(expected.encode(), query["sig"].encode()):
             return "Signature did not match."
-        if datetime.fromisoformat(claims["se"]) < datetime.now(UTC):
+        if datetime.fromisoformat(signed["se"]) < datetime.now(UTC):
             return "Signature not valid in the specified time frame."
         needed = "l" if query.get("comp") == "list" else LETTERS.get(request.method, "")
-        return "" if set(needed) & set(claims["sp"]) else "The permissions of the signature do not allow this."
+        return "" if set(needed) & set(signed["sp"]) else "The permissions of the signature do not allow this."
     authorization = request.header("Authorization")
     if not authorization:
         return "Server failed to authenticate the request: no Authorization header and no signature."
-    token = bearer(authorization)
-    if token and identity.claims(token) is None:
+    if authorization.startswith(SCHEME):
+        return "" if is_signed(identity, request, account) else "The MAC signature in the header did not match."
+    claims = identity.claims(bearer(authorization))
+    if claims is None:
         return "The access token is invalid."
-    return ""
+    return "" if _opens_blobs(str(claims["aud"])) else "The access token is for another audience."
+
+
+def _opens_blobs(audience: str) -> bool:
+    """Whether tokens for this audience open blobs: storage's and management's, under Azure's names or this host's."""
+    try:
+        host = urlsplit(audience).hostname or ""
+    except ValueError:
+        return False
+    return host in AUDIENCES or host.endswith(STORAGE)
 
 
 def _signature(identity: Identity, account: str, container: str, claims: dict[str, str]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import TYPE_CHECKING
 
 from aml_emulator.arm.paths import WS
 from aml_emulator.errors import not_found
 from aml_emulator.shape import SECRETS, conform
 from aml_emulator.shared_access import issue
+from aml_emulator.shared_key import account_key
 from aml_emulator.store import Record
 from aml_emulator.wire import Body, Response, answer, timestamp
 
@@ -87,8 +86,7 @@ async def list_secrets(call: Call) -> Response:
         return answer(
             200, {"secretsType": "Sas", "sasToken": issue(call.site.identity, account, container, "racwdl", hours)}
         )
-    key = hashlib.sha512(call.site.identity.sign("account key", account).encode()).digest()
-    return answer(200, {"secretsType": "AccountKey", "key": base64.b64encode(key).decode()})
+    return answer(200, {"secretsType": "AccountKey", "key": account_key(call.site.identity, account)})
 
 
 ROUTES = (

@@ -25,7 +25,7 @@ def spec_of(site: Site, record: Record) -> DeploymentSpec:
     """Lay out code and model on disk and say how to run them.
 
     Every start has a folder of its own, since the old process answers from the old one while the new one gets
-    ready. Large models cost nothing: their files are hard links.
+    ready. Code and model are copies: what a script does to them stays with this revision.
     """
     properties = record.body["properties"]
     workspace_id = record.id.partition("/onlineendpoints/")[0]

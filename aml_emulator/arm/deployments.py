@@ -207,6 +207,7 @@ async def run_put(site: Site, operation: Operation) -> None:
     if record is None:
         return
     key = record.inner["key"]
+    record.inner.pop("reason", None)
     try:
         spec = spec_of(site, record)
         await site.dataplane.start(spec)

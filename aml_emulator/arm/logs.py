@@ -27,7 +27,9 @@ async def get_logs(call: Call) -> Response:
         return answer(200, {"content": DOWNLOADED})
     if container != "inferenceserver":
         raise Refused(400, "UserError", "containerType must be InferenceServer or StorageInitializer.")
-    return answer(200, {"content": call.site.dataplane.logs(record.inner["key"], tail) or record.inner["log"]})
+    content = call.site.dataplane.logs(record.inner["key"], tail) or record.inner["log"]
+    reason = record.inner.get("reason")
+    return answer(200, {"content": f"{content}{reason}\n" if reason else content})
 
 
 ROUTES = (("POST", f"{DEPLOYMENT}/getLogs", get_logs),)

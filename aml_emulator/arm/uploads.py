@@ -78,7 +78,7 @@ def lay_out_code(site: Site, url: str, folder: Path) -> Path | None:
     place = locate_url(site, url)
     if place is None:
         return None
-    site.blobs.lay_out(*place, folder, link=False)
+    site.blobs.lay_out(*place, folder)
     return folder
 
 
@@ -90,5 +90,5 @@ def lay_out_model(site: Site, workspace_id: str, uri: str, folder: Path) -> Path
     container, path = place
     single = site.blobs.get(container, path) is not None
     inside = folder if single or not path else folder / path.rpartition("/")[2]
-    site.blobs.lay_out(container, path, inside, link=True)
+    site.blobs.lay_out(container, path, inside)
     return folder

@@ -115,9 +115,9 @@ async def test_emulator_blob_opens_only_to_what_this_emulator_issued(cloud, cont
     readable = await cloud.call("POST", "models/m/versions/1/startPendingUpload", {})
     upload = readable.body["blobReferenceForConsumption"]
     other_sas = upload["credential"]["sasUri"].partition("?")[2]
-    account, container_name = url.removeprefix("https://").replace(".blob.core.windows.net/", " ").split()
-    expired = issue(cloud.service.site.identity, account, container_name, "racwdl", -1)
-    valid = issue(cloud.service.site.identity, account, container_name, "racwdl", 1)
+    account_name, container_name = url.removeprefix("https://").replace(".blob.core.windows.net/", " ").split()
+    expired = issue(cloud.service.site.identity, account_name, container_name, "racwdl", -1)
+    valid = issue(cloud.service.site.identity, account_name, container_name, "racwdl", 1)
     assert (await cloud.send("GET", f"{url}/x?{valid}")).status == 200
     altered = re.sub(r"se=\d{4}", "se=2199", sas)
     wider = sas.replace("sp=racwdl", "sp=racwdlx")
@@ -126,6 +126,19 @@ async def test_emulator_blob_opens_only_to_what_this_emulator_issued(cloud, cont
     assert (await cloud.send("GET", f"{url}/x?{sas}")).status == 200
     assert (await cloud.send("GET", f"{url}/x", Authorization=f"Bearer {cloud.token}")).status == 200
     assert (await cloud.send("GET", f"{url}/x", Authorization="Bearer forged")).status == 403
+    for text in ("x", "SharedKey", "SharedKey x:y", f"SharedKey {account_name}:ü", "Basic eDp5", "Bearer", "bearer "):
+        assert (await cloud.send("GET", f"{url}/x", Authorization=text)).status == 403, text
+    for audience, status in (
+        ("https://storage.azure.com/", 200),
+        (f"https://{account_name}.blob.core.windows.net", 200),
+        ("https://127.0.0.1:8443", 200),
+        ("https://ml.azure.com", 403),
+        ("https://graph.microsoft.com", 403),
+        ("https://evil-storage.azure.com.example", 403),
+        ("http://[", 403),
+    ):
+        token = cloud.service.site.identity.token(audience, 60)
+        assert (await cloud.send("GET", f"{url}/x", Authorization=f"Bearer {token}")).status == status, audience
     assert (await cloud.send("DELETE", f"{upload['blobUri']}/x?{other_sas}")).status == 403
     assert (await cloud.send("PUT", f"{upload['blobUri']}/x?{other_sas}", b"x")).status == 201
 
@@ -198,3 +211,17 @@ async def test_emulator_hands_code_and_model_to_the_data_plane_as_folders(cloud,
         "folder": {"model/a.pkl": "up/model/a.pkl", "model/deep/b.pkl": "up/model/deep/b.pkl"},
         "file": {"one.pkl": "up/one.pkl"},
     }
+
+
+async def test_emulator_keeps_registered_bytes_from_scripts(cloud, container):
+    url, sas = container
+    await cloud.send("PUT", f"{url}/up/model/a.pkl?{sas}", b"registered")
+    await cloud.with_assets()
+    await cloud.with_endpoint()
+    uri = "azureml://datastores/workspaceblobstore/paths/up/model"
+    await cloud.call("PUT", "models/m/versions/1", {"properties": {"modelUri": uri}})
+    await cloud.with_deployment(model="azureml:m:1")
+    (spec,) = cloud.dataplane.running.values()
+    with (spec.model_dir / "model" / "a.pkl").open("r+b") as file:
+        file.write(b"overwritten")
+    assert (await cloud.send("GET", f"{url}/up/model/a.pkl?{sas}")).raw == b"registered"

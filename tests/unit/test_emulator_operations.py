@@ -89,6 +89,23 @@ async def test_emulator_marks_as_failed_what_does_not_start_again(cloud, tmp_pat
     assert "gone bad" in (await after.call("POST", f"{BLUE}/getLogs", {})).body["content"]
 
 
+async def test_emulator_marks_as_failed_what_breaks_while_it_starts_again(cloud, tmp_path):
+    await cloud.with_deployment("blue")
+    after = await restarted(cloud, tmp_path)
+    store = after.service.site.store
+    record = store.all("deployment")[0]
+    record.body["properties"]["readinessProbe"]["period"] = "soon"  # no duration: not a StartFailed
+    store.put(record)
+    after.service.resume()
+    await asyncio.gather(*after.service.site.live.starting.values())
+    assert state(await after.get(BLUE)) == "Failed"
+    content = (await after.call("POST", f"{BLUE}/getLogs", {})).body["content"]
+    assert "did not start again: Refused" in content
+    await after.done("PUT", BLUE, after.deployment())
+    assert state(await after.get(BLUE)) == "Succeeded"
+    assert "did not start again" not in (await after.call("POST", f"{BLUE}/getLogs", {})).body["content"]
+
+
 async def test_emulator_cancels_a_deployment_whose_endpoint_is_deleted(cloud):
     cleaned = []
 
