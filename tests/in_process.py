@@ -77,6 +77,7 @@ class Transport(AsyncHttpTransport):
         self.cut = cut or Cut()
         self.faults = faults or Faults()
         self.sent = []
+        self.slept_s = []
 
     async def open(self):
         """Nothing to open."""
@@ -88,6 +89,8 @@ class Transport(AsyncHttpTransport):
         await self.close()
 
     async def sleep(self, duration):
+        """Remember how long it would have been."""
+        self.slept_s.append(duration)
         await asyncio.sleep(0)
 
     async def send(self, request, **kwargs):
@@ -98,7 +101,7 @@ class Transport(AsyncHttpTransport):
         if self.watch:
             self.watch(request.method, request.url, body)
         if fault == "throttle":
-            return _response(request, 429, {"Retry-After": "0"}, b'{"error":{"code":"TooManyRequests","message":"x"}}')
+            return _response(request, 429, {"Retry-After": "7"}, b'{"error":{"code":"TooManyRequests","message":"x"}}')
         if fault == "unavailable":
             return _response(request, 503, {}, b'{"error":{"code":"ServerBusy","message":"x"}}')
         if fault == "refused":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builders import ALL, DEPLOYMENT, ENDPOINT, ENVIRONMENT, MODEL
-from in_process import Cloud, DirectUploader, SilentProgress, apply_of, plan_of, wanted_of
+from in_process import Cloud, DirectUploader, Faults, SilentProgress, apply_of, plan_of, wanted_of
 
 from aml_emulator.wire import Response, answer
 from reconciler.apply import Applying
@@ -361,3 +361,11 @@ async def test_legacy_egress_sends_the_flag_with_every_write_and_converges(cloud
     assert report.ok
     (body,) = [json.loads(body) for method, _, body in transport.sent if method == "PUT"]
     assert body["properties"]["egressPublicNetworkAccess"] == "Disabled"
+
+
+async def test_azures_own_pace_is_kept_when_polling_and_when_throttled(tmp_path, root):
+    with Cloud(tmp_path / "paced", retry_after_ms=1230) as cloud:
+        report, transport = await apply_of(cloud, root, faults=Faults({3: "throttle"}))
+    assert report.ok
+    assert 7 in transport.slept_s
+    assert 1.23 in transport.slept_s
