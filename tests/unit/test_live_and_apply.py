@@ -369,3 +369,54 @@ async def test_azures_own_pace_is_kept_when_polling_and_when_throttled(tmp_path,
     assert report.ok
     assert 7 in transport.slept_s
     assert 1.23 in transport.slept_s
+
+
+async def test_a_failed_deployment_without_traffic_is_deleted_and_made_anew_when_it_must_be(cloud, root):
+    silent = ENDPOINT.replace("traffic: {blue: 100}", "")
+    write(root, MODEL, ENVIRONMENT, silent, DEPLOYMENT.replace("MODE: fast", "EMULATOR_FAIL_INIT: no"))
+    report, _ = await apply_of(cloud, root)
+    assert not report.ok
+    write(root, MODEL, ENVIRONMENT, silent, DEPLOYMENT.replace("Standard_DS3_v2", "Standard_F4s_v2"))
+    report, transport = await apply_of(cloud, root)
+    assert [(str(o.ref), str(o.result)) for o in report.outcomes] == [("deployment/churn/blue", "replaced")]
+    assert [method for method, _, _ in transport.sent if method in ("PUT", "DELETE")] == ["DELETE", "PUT"]
+
+
+async def test_what_is_being_deleted_is_waited_for_and_then_made(cloud, root):
+    silent = ENDPOINT.replace("traffic: {blue: 100}", "")
+    write(root, MODEL, ENVIRONMENT, silent, DEPLOYMENT)
+    await apply_of(cloud, root)
+    gate = asyncio.Event()
+    stop = cloud.plane.stop
+
+    async def slow(key):
+        await gate.wait()
+        await stop(key)
+
+    cloud.plane.stop = slow
+    await cloud.send("DELETE", "/onlineEndpoints/churn/deployments/blue")
+    applying = asyncio.create_task(apply_of(cloud, root))
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert not applying.done()
+    gate.set()
+    report, _ = await applying
+    assert [(str(o.ref), str(o.result)) for o in report.outcomes] == [("deployment/churn/blue", "created")]
+
+
+async def test_an_operation_that_ends_well_with_a_resource_that_did_not_is_a_failure(cloud, root):
+    handle = cloud.service.handle
+
+    async def failed_after_all(request):
+        found = await handle(request)
+        if request.method == "GET" and "/deployments/blue?" in request.url and found.status == 200:
+            body = json.loads(await found.read())
+            body["properties"]["provisioningState"] = "Failed"
+            return answer(200, body)
+        return found
+
+    cloud.service.handle = failed_after_all
+    report, _ = await apply_of(cloud, root)
+    results = {str(o.ref): (str(o.result), o.code) for o in report.outcomes}
+    assert results["deployment/churn/blue"] == ("failed", "NotSucceeded")
+    assert results["traffic/churn"] == ("skipped", "")
