@@ -95,6 +95,9 @@ def _stop(folder: Folder, options: argparse.Namespace) -> int:
 
 def _status(folder: Folder, options: argparse.Namespace) -> int:
     connection = daemon.find(folder)
+    if connection is None and folder.is_locked():
+        _say(options.output, "running", pid=folder.holder())  # it starts just now, or connection.json was lost
+        return 0
     if connection is None:
         _say(options.output, "not running")
         return 3
@@ -110,8 +113,8 @@ def _reset(folder: Folder, options: argparse.Namespace) -> int:
     return 0
 
 
-def _say(output: str, state: str) -> None:
-    print(json.dumps({"version": 1, "state": state}) if output == "json" else state)
+def _say(output: str, state: str, **facts: object) -> None:
+    print(json.dumps({"version": 1, "state": state} | facts) if output == "json" else state)
 
 
 def _show(connection: Connection, output: str, *, state: str) -> None:

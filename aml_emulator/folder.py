@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -21,6 +22,8 @@ OURS = (
     *("state.db", "state.db-wal", "state.db-shm", "connection.json", "connection.partial"),
     *("emulator.log", "emulator.log.1", "lock", "ca.pem", "server.pem"),
 )
+PROBE_S = 0.2
+LOOK_AGAIN_S = 0.01
 OUR_FOLDERS = ("blobs", "assets", "scoring")
 
 
@@ -75,6 +78,11 @@ class Folder:
         return self.root / "emulator.log"
 
     @property
+    def lock_file(self) -> Path:
+        """Locked by the process that serves, whose number is in it."""
+        return self.root / "lock"
+
+    @property
     def scoring(self) -> Path:
         """The data plane's own folder."""
         return self.root / "scoring"
@@ -98,19 +106,39 @@ class Folder:
     def lock(self) -> Iterator[None]:
         """Hold the folder. Raises AlreadyRunning. The kernel lets go when the holder dies, however it dies."""
         self.prepare()
-        with (self.root / "lock").open("a") as held:
-            _take(held)
+        with self.lock_file.open("a") as held:
+            _take(held, patience_s=PROBE_S)
+            held.truncate(0)
+            held.write(str(os.getpid()))
+            held.flush()
             yield
 
     def is_locked(self) -> bool:
         """Whether a process serves this folder now; what a pid file says does not count."""
-        if not (self.root / "lock").exists() or not self.is_marked():
+        if not self.lock_file.exists() or not self.is_marked():
             return False
+        with self.lock_file.open("a") as probed:
+            try:
+                _take(probed, patience_s=0)
+            except AlreadyRunning:
+                return True
+        return False
+
+    def holder(self) -> int | None:
+        """The process that serves this folder, when it is locked; None when nothing tells it."""
         try:
-            with self.lock():
-                return False
-        except AlreadyRunning:
-            return True
+            return int(self.lock_file.read_text())
+        except (OSError, ValueError):  # an earlier version wrote nothing into it
+            known = self.connection()
+            return known.pid if known else None
+
+    def lock_identity(self) -> tuple[int, int] | None:
+        """Which file the lock is; None when it is gone. Another one means that the folder was removed or replaced."""
+        try:
+            found = self.lock_file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def write_connection(self, connection: Connection) -> None:
         """Write connection.json at once and whole, readable by its owner only."""
@@ -121,10 +149,11 @@ class Folder:
         partial.replace(self.connection_file)
 
     def connection(self) -> Connection | None:
-        """What connection.json says; None when there is none."""
-        if not self.connection_file.is_file():
+        """What connection.json says; None when there is none, or none that can be read."""
+        try:
+            return Connection(**json.loads(self.connection_file.read_text()))
+        except (OSError, ValueError, TypeError):
             return None
-        return Connection(**json.loads(self.connection_file.read_text()))
 
     def last_ports(self) -> tuple[int, int]:
         """Ports of the last run (0: none), so that what clients remembered stays true."""
@@ -158,8 +187,14 @@ def _is_our_database(path: Path) -> bool:
     return {"resource", "operation", "blob", "setting"} <= known
 
 
-def _take(held: IO[str]) -> None:
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise AlreadyRunning from error
+def _take(held: IO[str], patience_s: float) -> None:
+    """Lock a file. Patience is for those who only look whether it is locked, which takes the lock for a moment."""
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= give_up:
+                raise AlreadyRunning from error
+        time.sleep(LOOK_AGAIN_S)

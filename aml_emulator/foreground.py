@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import logging
 import os
 import resource
 import signal
+import sys
 import time
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 LOG_LIMIT_BYTES = 5_000_000
 ACCEPT_SILENCE_S = 10.0
+FOLDER_CHECK_S = 2.0
+PR_SET_DUMPABLE = 4
 NO_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -33,6 +37,7 @@ def serve(folder: Folder, options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 0 when it ended in order."""
     os.umask(0o077)  # the state folder holds secrets and code
     raise_file_limit()
+    hide_from_scripts()
     handler = bounded_log(options.log_file) if options.log_file else logging.StreamHandler()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[handler])
     asyncio.run(_serve(folder, settings_from(folder, options), options))
@@ -113,5 +118,22 @@ async def _serve(folder: Folder, settings: Settings, options: argparse.Namespace
         connection,
     ):
         log.info("ready at %s, proxy %s", connection.url, connection.proxy)
-        await end.wait()
+        await _end_or_loss(end, folder)
         log.info("ending")
+
+
+async def _end_or_loss(end: asyncio.Event, folder: Folder) -> None:
+    """Return when asked to end, or when the state folder was removed: nobody could find and stop this one then."""
+    held = folder.lock_identity()
+    while not end.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(end.wait(), FOLDER_CHECK_S)
+        if folder.lock_identity() != held:
+            logging.getLogger("aml_emulator").error("the state folder %s is gone", folder.root)
+            return
+
+
+def hide_from_scripts() -> None:
+    """Keep this process's memory and environment from others of the same user, which scoring scripts are (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

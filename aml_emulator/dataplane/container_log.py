@@ -42,8 +42,11 @@ class ContainerLog:
         self.container_started = False
 
     def append(self, output: bytes) -> None:
-        """Add what a container wrote."""
-        self._current.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Add what a container wrote. The folder above the log's own must exist."""
+        try:
+            self._current.parent.mkdir(mode=0o700, exist_ok=True)
+        except FileNotFoundError:  # the state folder was removed: it must not come back as half of one
+            return
         with self._current.open("ab") as file:
             file.write(output)
             full = file.tell() >= _FILE_LIMIT_BYTES

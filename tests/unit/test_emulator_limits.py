@@ -9,6 +9,8 @@ import resource
 import subprocess
 import sys
 
+import pytest
+
 from aml_emulator.foreground import LOG_LIMIT_BYTES, QuietAccept, bounded_log
 
 SHOW_LIMIT = """
@@ -18,6 +20,19 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLI
 raise_file_limit()
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
+
+SHOW_DUMPABLE = """
+import ctypes
+from aml_emulator.foreground import hide_from_scripts
+hide_from_scripts()
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc to read from")
+def test_emulator_hides_its_memory_from_other_processes_of_its_user():
+    done = subprocess.run([sys.executable, "-c", SHOW_DUMPABLE], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
 
 
 def test_emulator_takes_as_many_files_as_the_system_allows():
