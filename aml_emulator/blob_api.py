@@ -134,7 +134,7 @@ def _block_ids(document: bytes) -> list[str]:
 
 def _list(site: Site, container: str, query: dict[str, str]) -> Response:
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    limit = min(int(query.get("maxresults", LARGEST_PAGE)), LARGEST_PAGE)
+    limit = _page_size(query.get("maxresults", ""))
     blobs = site.blobs.below(container, prefix, query.get("marker", ""), limit + 1)
     page, rows, folders = blobs[:limit], [], dict[str, None]()
     for blob in page:
@@ -151,6 +151,14 @@ def _list(site: Site, container: str, query: dict[str, str]) -> Response:
         f"<Blobs>{''.join(rows)}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
     )
     return Response(200, _stamp() | {"Content-Type": "application/xml"}, text.encode())
+
+
+def _page_size(asked: str) -> int:
+    if not asked:
+        return LARGEST_PAGE
+    if not re.fullmatch(r"[0-9]{1,9}", asked) or int(asked) == 0:
+        raise BlobRefused(400, "OutOfRangeQueryParameterValue", "maxresults must be a number, 1 or more.")
+    return min(int(asked), LARGEST_PAGE)
 
 
 def _list_entry(blob: Blob, *, with_metadata: bool) -> str:

@@ -95,7 +95,8 @@ async def instance_discovery(call: Call) -> Response:
 async def token(call: Call) -> Response:
     """Client-credentials grant. The audience is the scope without ``/.default``."""
     identity = call.site.identity
-    form = {key: values[0] for key, values in parse_qs((await call.request.read()).decode()).items()}
+    text = (await call.request.read()).decode("utf-8", "replace")
+    form = {key: values[0] for key, values in parse_qs(text).items()}
     if call.path["tenant"].lower() not in (identity.tenant_id, "common", "organizations"):
         raise _oauth_error("invalid_request", 90002, f"Tenant '{call.path['tenant']}' not found.")
     if form.get("grant_type") != "client_credentials":

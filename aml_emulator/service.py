@@ -137,6 +137,7 @@ class AzureML:
             self.site.live.starting.pop(key, None)
 
     async def _dispatch(self, call: Call) -> Response:
+        call.request.check_text()
         parts = call.request.parts()
         host, path = (parts.hostname or "").lower(), parts.path
         segments = split_path(path)

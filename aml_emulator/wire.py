@@ -41,6 +41,14 @@ class Request:
         except ValueError as error:
             raise Refused(400, "InvalidUri", f"The request URI is invalid: {error}.", plain=True) from error
 
+    def check_text(self) -> None:
+        """Raise Refused (400) when URL or headers are not UTF-8: the server hands such bytes over as surrogates."""
+        try:
+            "\n".join((self.url, *self.headers, *self.headers.values())).encode()
+        except UnicodeEncodeError as error:
+            message = "The request's URI or a header is not UTF-8."
+            raise Refused(400, "BadRequest", message, plain=True) from error
+
     def authority(self) -> str:
         """Scheme, host and port that the client used, e.g. ``https://127.0.0.1:8443``."""
         parts = self.parts()
@@ -74,6 +82,7 @@ class Request:
             return {}
         try:
             document = json.loads(raw)
+            json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
         except (ValueError, RecursionError) as error:
             raise Refused(400, "InvalidRequestContent", f"The request content was invalid: {error}.") from error
         if not isinstance(document, dict):

@@ -218,6 +218,15 @@ def _environment(s: Situation) -> Refused | None:
     return validation_failed(FAILED, "EnvironmentId", "An environment is required.")  # assumed text
 
 
+def _variables(s: Situation) -> Refused | None:
+    """A name or value that no process could be started with."""
+    for name, value in s.wanted["properties"]["environmentVariables"].items():
+        if not name or "=" in name or "\0" in name + value:
+            message = f"The environment variable {name!r} has a name or a value that no process can have."
+            return validation_failed(FAILED, "EnvironmentVariables", message)
+    return None
+
+
 def _egress(s: Situation) -> Refused | None:
     wanted = s.wanted["properties"]["egressPublicNetworkAccess"]
     if wanted not in ("Enabled", "Disabled"):
@@ -255,6 +264,7 @@ RULES: tuple[Callable[[Situation], Refused | None], ...] = (
     _egress,
     _instance_type,
     _properties,
+    _variables,
     _assets,
     _driver,
     _environment,

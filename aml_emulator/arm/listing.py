@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, quote_plus
 
@@ -77,6 +78,6 @@ def top(call: Call, name: str = "$top") -> int | None:
     asked = call.request.query().get(name)
     if asked is None:
         return None
-    if not asked.isdigit() or int(asked) == 0:
+    if not re.fullmatch(r"[0-9]{1,9}", asked) or int(asked) == 0:
         raise Refused(400, "UserError", f"{name} must be a positive number.")
     return int(asked)

@@ -20,6 +20,8 @@ from aml_emulator.dataplane.interface import StartFailed
 from aml_emulator.dataplane.transport import Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aml_emulator.dataplane.container_log import ContainerLog
     from aml_emulator.dataplane.interface import DeploymentSpec
     from aml_emulator.dataplane.layout import Layout
@@ -30,6 +32,7 @@ _GRACE_S = 2.0
 _LAST_OUTPUT_S = 1.0
 _TAIL_LINES = 100
 _LONGEST_TAIL_LINE = 2000
+_INIT = "Invoking user's init function"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b.*")
 
 
@@ -127,10 +130,18 @@ class ScoringProcess:
         )
 
     def _cause(self) -> str:
-        """The exception that ended the start: the user's own, not the server's wrapping of it."""
-        found = [line for line in self._tail if _EXCEPTION.fullmatch(line)]
-        own = [line for line in found if not line.startswith("azureml_inference_server_http.")]
-        return (own or found or [""])[-1]
+        return cause_in([*self._tail, self._unfinished_line])
+
+
+def cause_in(lines: Sequence[str]) -> str:
+    """The exception that ended a start: the user's own, not the server's wrapping of it; empty for none.
+
+    What was printed before the last init() began is not searched: an import may log errors and go on.
+    """
+    began = max((number for number, line in enumerate(lines) if _INIT in line), default=0)
+    found = [line for line in lines[began:] if _EXCEPTION.fullmatch(line)]
+    own = [line for line in found if not line.startswith("azureml_inference_server_http.")]
+    return (own or found or [""])[-1]
 
 
 def describe_exit(returncode: int) -> str:

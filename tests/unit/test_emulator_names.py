@@ -61,3 +61,15 @@ async def test_emulator_lays_nothing_out_outside_of_its_folder(cloud, tmp_path):
     assert state == "Failed"
     assert sorted(tmp_path.parent.iterdir()) == before
     assert not (tmp_path / "assets" / "evil").exists()
+
+
+@pytest.mark.parametrize("variables", [{"A=B": "x"}, {"": "x"}, {"A\0": "x"}, {"A": "x\0y"}, {"A": "=", "=A": ""}])
+async def test_emulator_refuses_variables_that_no_process_can_have(cloud, variables):
+    await cloud.with_assets()
+    await cloud.with_endpoint()
+    path = "onlineEndpoints/churn/deployments/blue"
+    reply = await cloud.call("PUT", path, cloud.deployment(environmentVariables=variables))
+    assert reply.status == 400
+    assert "EnvironmentVariables" in reply.text
+    assert (await cloud.call("GET", path)).status == 404
+    assert (await cloud.done("PUT", path, cloud.deployment(environmentVariables={"A": "b=c"}))).status == 201

@@ -23,6 +23,12 @@ PATHS = {
     "codes/code/versions/2": shape.ASSET,
     "": shape.WORKSPACE,
 }
+LONE = '{"tags": {"a": "%s"}}'
+RAW = (
+    *(b"[]", b"3", b"null", b"{", b"\xff\xfe", b"[" * 100_000),
+    *((LONE % "\\ud800").encode(), (LONE % "\ud800").encode("utf-8", "surrogatepass")),
+    (LONE % "\\ud800").encode("utf-16"),
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-200, 200) | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner, max_size=2),
@@ -84,7 +90,7 @@ def test_emulator_answers_any_body(requests):
     asyncio.run(bombard(requests))
 
 
-@pytest.mark.parametrize("raw", [b"[]", b"3", b"null", b"{", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("raw", RAW)
 async def test_emulator_answers_what_is_no_json_object(tmp_path, raw):
     cloud = Cloud(tmp_path)
     url = f"{HOST}{cloud.workspace()}/onlineEndpoints/churn"
@@ -112,3 +118,35 @@ async def test_emulator_refuses_a_json_body_without_end(tmp_path):
     url = f"{HOST}{cloud.workspace()}/onlineEndpoints/churn"
     request = Request("PUT", url, {"authorization": f"Bearer {cloud.token}"}, endless())
     assert (await cloud.service.handle(request)).status == 413
+
+
+@pytest.mark.parametrize("text", ["Bearer \udcff", "Bearer é.é.é", "Bearer a.b.é", "\udcff", "SharedKey \udcff:é", "é"])
+async def test_emulator_answers_headers_that_are_no_ascii(tmp_path, text):
+    cloud = Cloud(tmp_path)
+    await cloud.with_assets()
+    await cloud.with_endpoint()
+    await cloud.with_deployment()
+    store = (await cloud.get("datastores/workspaceblobstore"))["properties"]
+    blob = f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}"
+    score = f"{cloud.settings.url}/inference/westeurope/churn/score"
+    for url in (f"{HOST}{cloud.workspace()}", f"{blob}/x", score):
+        assert (await cloud.send("GET", url, Authorization=text)).status in (400, 401, 403), url
+    bearer = {"Authorization": f"Bearer {cloud.token}"}
+    assert (await cloud.send("PUT", f"{blob}/x", b"x", Content_Type=text, **bearer)).status in (201, 400)
+    keys = (await cloud.call("POST", "onlineEndpoints/churn/listKeys")).body
+    to_blue = {"Authorization": f"Bearer {keys['primaryKey']}", "azureml_model_deployment": text}
+    assert (await cloud.send("POST", score, b"{}", **to_blue)).status in (400, 404)
+
+
+async def test_emulator_answers_forms_and_page_sizes_that_make_no_sense(tmp_path):
+    cloud = Cloud(tmp_path)
+    store = (await cloud.get("datastores/workspaceblobstore"))["properties"]
+    blobs = f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}"
+    for asked in ("abc", "-1", "0", "9" * 40, "²", "1.5"):
+        listing = f"{blobs}?restype=container&comp=list&maxresults={asked}"
+        reply = await cloud.send("GET", listing, Authorization=f"Bearer {cloud.token}")
+        assert (reply.status, reply.headers["x-ms-error-code"]) == (400, "OutOfRangeQueryParameterValue")
+    assert (await cloud.call("GET", "models", query="&count=²")).status == 400
+    tenant = cloud.service.site.identity.tenant_id
+    reply = await cloud.send("POST", f"{HOST}/{tenant}/oauth2/v2.0/token", b"grant_type=\xff&client_id=%ff")
+    assert reply.status == 400
