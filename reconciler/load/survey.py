@@ -97,8 +97,8 @@ def _members(folder: Path, ignored: IgnoreFile, within: str = "", above: tuple[P
         if ignored.leaves_out(str(path)):
             continue
         place = path.resolve() if path.is_symlink() else path
-        if not place.is_file() and not place.is_dir():
-            raise SourceError(f"{path} is neither a file nor a folder: a link to nothing, a pipe or a device")
+        if place.exists() and not place.is_file() and not place.is_dir():
+            raise SourceError(f"{path} is neither a file nor a folder but a pipe or a device")
         if not path.name.isprintable():
             raise SourceError(f"{path.parent} holds a name that cannot be sent: {path.name!r}")
         yield _Member(f"{within}{path.name}", place)
