@@ -42,13 +42,45 @@ def _answer(client: Any, job: dict[str, Any]) -> dict[str, Any]:
     from azure.core.exceptions import AzureError, HttpResponseError
 
     try:
-        _register(client, job)
+        _register_or_finish(client, job)
     except HttpResponseError as error:
         code = error.error.code if error.error else ""
         return _error(error.message, code, error.status_code or 0)
     except (AzureError, MlException, OSError, ValueError) as error:
         return _error(str(error), type(error).__name__, 0)
     return {"registered": f"{job['name']}:{job['version']}"}
+
+
+def _register_or_finish(client: Any, job: dict[str, Any]) -> None:
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        _register(client, job)
+    except HttpResponseError as error:
+        if "BlobAlreadyExists" not in str(error):
+            raise
+        _finish(client, job)
+
+
+def _finish(client: Any, job: dict[str, Any]) -> None:
+    """Complete an upload that died on the way.
+
+    azure-ai-ml 1.35.2 overwrites a partial upload only when its first file is there, and stops for good at any other
+    file it finds. The path is the content hash, so what is overwritten is the same bytes.
+    """
+    from azure.ai.ml._artifacts._blob_storage_helper import BlobStorageClient
+
+    upload = BlobStorageClient.upload
+
+    def overwriting(self: Any, *arguments: Any, **options: Any) -> Any:
+        self.overwrite = True
+        return upload(self, *arguments, **options)
+
+    BlobStorageClient.upload = overwriting  # type: ignore[method-assign]
+    try:
+        _register(client, job)
+    finally:
+        BlobStorageClient.upload = upload  # type: ignore[method-assign]
 
 
 def _error(message: str, code: str | None, status: int) -> dict[str, Any]:

@@ -6,22 +6,20 @@ import asyncio
 import json
 import os
 import signal
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from scripts import KEY, deployment
 
-from aml_emulator.dataplane.interface import DeploymentSpec, Probe, ScoreRequest, ScoreResponse, StartFailed
+from aml_emulator.dataplane.interface import Probe, ScoreRequest, ScoreResponse, StartFailed
 from aml_emulator.dataplane.plane import ProcessDataPlane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-KEY = "ws/churn/blue"
-PROBE = Probe(initial_delay_s=10, period_s=10, timeout_s=2, failure_threshold=30, success_threshold=1)
 PID = "import os\ndef init(): pass\ndef run(data): return os.getpid()\n"
 
 pytestmark = pytest.mark.slow
@@ -32,28 +30,6 @@ async def plane(tmp_path: Path) -> AsyncIterator[ProcessDataPlane]:
     plane = ProcessDataPlane(tmp_path / "dataplane")
     yield plane
     await plane.close()
-
-
-def deployment(tmp_path: Path, source: str, **changes) -> DeploymentSpec:
-    code = tmp_path / "code"
-    code.mkdir(exist_ok=True)
-    (code / "score.py").write_text(textwrap.dedent(source))
-    values = {
-        "key": KEY,
-        "deployment": "blue",
-        "code_dir": code,
-        "scoring_script": "score.py",
-        "model_dir": None,
-        "model_name": None,
-        "model_version": None,
-        "model_type": "custom_model",
-        "environment_variables": {},
-        "request_timeout_s": 5.0,
-        "max_concurrent_requests": 1,
-        "readiness": PROBE,
-        "liveness": PROBE,
-    }
-    return DeploymentSpec(**{**values, **changes})
 
 
 async def post(plane: ProcessDataPlane, body: object = None, key: str = KEY) -> ScoreResponse:

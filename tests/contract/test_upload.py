@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from aml_emulator.dataplane.instant import InstantDataPlane
 from aml_emulator.server import running
@@ -108,6 +109,27 @@ async def test_an_upload_that_died_halfway_is_completed_and_not_registered_befor
         async with Uploader(arm, tmp_path) as uploader:
             body = await uploader.register(model("1", folder))
         assert body["properties"]["provisioningState"] == "Succeeded"
+
+
+async def test_files_that_a_dead_upload_left_behind_do_not_stop_the_next(tmp_path):
+    folder = tmp_path / "churn-model"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"part{number}").write_bytes(bytes([number]) * 1000)
+    async with session(tmp_path / "emulator") as (arm, _), Uploader(arm, tmp_path) as uploader:
+        store = (await arm.get("/datastores/workspaceblobstore"))["properties"]
+        secret = (await arm.post("/datastores/workspaceblobstore/listSecrets"))["key"]
+        container = ContainerClient(
+            f"{arm.connection.base_url}/{store['accountName']}",
+            store["containerName"],
+            credential={"account_name": store["accountName"], "account_key": secret},
+            transport=arm.transport,
+        )
+        await container.upload_blob(f"LocalUpload/{content_hash(folder)}/churn-model/part2", b"torn")
+        body = await uploader.register(model("1", folder))
+        assert body["properties"]["provisioningState"] == "Succeeded"
+        stored = [file.read_bytes() for file in Path(tmp_path, "emulator").rglob("*") if file.is_file()]
+        assert bytes([2]) * 1000 in stored
 
 
 async def test_code_is_stored_whole_before_it_is_registered(tmp_path):
