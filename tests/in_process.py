@@ -100,8 +100,11 @@ class Transport(AsyncHttpTransport):
         self.sent.append((request.method, request.url, body))
         if self.watch:
             self.watch(request.method, request.url, body)
-        if fault == "throttle":
-            return _response(request, 429, {"Retry-After": "7"}, b'{"error":{"code":"TooManyRequests","message":"x"}}')
+        if fault in ("throttle", "throttle for 7 s"):
+            after = "7" if fault != "throttle" else "0"  # Azure Storage's own pipeline would really wait.
+            return _response(
+                request, 429, {"Retry-After": after}, b'{"error":{"code":"TooManyRequests","message":"x"}}'
+            )
         if fault == "unavailable":
             return _response(request, 503, {}, b'{"error":{"code":"ServerBusy","message":"x"}}')
         if fault == "refused":

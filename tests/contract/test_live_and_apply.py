@@ -365,7 +365,7 @@ async def test_legacy_egress_sends_the_flag_with_every_write_and_converges(cloud
 
 async def test_azures_own_pace_is_kept_when_polling_and_when_throttled(tmp_path, root):
     with Cloud(tmp_path / "paced", retry_after_ms=1230) as cloud:
-        report, transport = await apply_of(cloud, root, faults=Faults({3: "throttle"}))
+        report, transport = await apply_of(cloud, root, faults=Faults({3: "throttle for 7 s"}))
     assert report.ok
     assert 7 in transport.slept_s
     assert 1.23 in transport.slept_s
