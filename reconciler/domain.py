@@ -140,6 +140,7 @@ class Options:
     protect: bool = False
     ignore: tuple[str, ...] = ()
     drift: Literal["heal", "report"] = "heal"
+    suspend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,9 @@ class Limits:
 class Intent:
     """On whose behalf a plan is made, and how far it may go.
 
-    ``confirmed`` names the resources (``endpoint/churn``) whose loss of service a person has agreed to.
+    ``confirmed`` names the resources (``endpoint/churn``) whose loss of service a person has agreed to. ``held`` says
+    what must be left alone, and why: names or patterns of resources (``endpoint/churn``, ``model/*``). ``selected``
+    narrows the plan to what these patterns match and what that needs; empty is everything.
     """
 
     project: str
@@ -185,6 +188,8 @@ class Intent:
     prune: bool = False
     limits: Limits = Limits()
     confirmed: frozenset[str] = frozenset()
+    held: tuple[tuple[str, str], ...] = ()
+    selected: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -279,6 +284,15 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """An action that would be due and is not taken: its resource is suspended, or needs one that is."""
+
+    ref: Ref
+    verb: Verb
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that would be done, in an order that is safe to do it in, and all that will not be done."""
 
@@ -291,6 +305,8 @@ class Plan:
     drift: tuple[Drift, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     warnings: tuple[Warn, ...] = ()
+    held: tuple[Held, ...] = ()
+    not_evaluated: tuple[Ref, ...] = ()
     digest: str = ""
 
 
@@ -312,7 +328,11 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one action, and why. ``log_tail`` is the container's last lines, when there is a container."""
+    """What became of one action, and why.
+
+    ``log_tail`` is the container's last lines, when there is a container. ``transient`` says that the same may succeed
+    later, without another commit.
+    """
 
     ref: Ref
     verb: Verb
@@ -322,6 +342,7 @@ class Outcome:
     request_id: str = ""
     log_tail: str = ""
     seconds: float = 0.0
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

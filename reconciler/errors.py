@@ -4,11 +4,16 @@
     ├── UsageError        the call makes no sense                                   exit 64
     ├── ManifestError     the manifests are wrong; carries every finding            exit 4
     ├── SourceError       the project or its revision cannot be read                exit 4
+    │   ├── SourceUnavailable the Git server did not answer                         transient
+    │   └── SignatureRefused  the commit is not signed by one of the allowed signers
     ├── PlanRefused       the guard or the wire guard says no                       exit 3
     ├── StalePlan         source or live moved since the plan was made              exit 5
+    ├── LeaseError        somebody else works on the environment, or does by now    exit 6, transient
+    │   └── LeaseHeld · LeaseLost
+    ├── StateError        leases, journal or orders cannot be read or written       exit 1, transient
     ├── EmulatorError     the embedded Azure ML cannot be reached or started        exit 1
     └── ArmError          Azure said no, or nothing                                 exit 1
-        ├── NotFound · Conflict > Busy · Forbidden
+        ├── NotFound · Conflict > Busy · Forbidden · Superseded
         └── Throttled · Unavailable                    transient: worth trying again
 
 ``transient`` on the class says whether the same call may succeed later.
@@ -52,6 +57,16 @@ class SourceError(Problem):
     exit_code = 4
 
 
+class SourceUnavailable(SourceError):
+    """The Git server did not answer, or not now."""
+
+    transient = True
+
+
+class SignatureRefused(SourceError):
+    """The commit carries no signature of an allowed signer. Final for that commit."""
+
+
 class PlanRefused(Problem):
     """The plan, or a single body on its way to Azure, breaks a rule that is never broken."""
 
@@ -66,6 +81,33 @@ class StalePlan(Problem):
     """Source or live moved since the plan was made."""
 
     exit_code = 5
+
+
+class LeaseError(Problem):
+    """Only one at a time may write to an environment, and it is not us."""
+
+    exit_code = 6
+    transient = True
+
+
+class LeaseHeld(LeaseError):
+    """Another holds the environment. ``holder`` is who, ``since`` when (ISO 8601, UTC; empty when unknown)."""
+
+    def __init__(self, environment: str, holder: str, since: str = "") -> None:
+        began = f" since {since}" if since else ""
+        super().__init__(f"{environment} is being worked on by {holder or 'somebody'}{began}")
+        self.holder = holder
+        self.since = since
+
+
+class LeaseLost(LeaseError):
+    """The environment was ours and may be another's by now: nothing more is written."""
+
+
+class StateError(Problem):
+    """Leases, journal or orders cannot be read or written."""
+
+    transient = True
 
 
 class EmulatorError(Problem):
@@ -103,6 +145,12 @@ class Busy(Conflict):
 
 class Forbidden(ArmError):
     """The identity may not do this (401 or 403)."""
+
+
+class Superseded(ArmError):
+    """A newer commit came while this waited: Azure goes on with what it accepted, and we look again."""
+
+    transient = True
 
 
 class Throttled(ArmError):

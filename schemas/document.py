@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.gitops import Gitops  # noqa: TC001 Pydantic reads it at run time
+from schemas.gitops import Gitops
 from schemas.strict import Strict
 
 

@@ -12,7 +12,9 @@ REFERENCE = "<reference>"
 INLINE = "<inline>"
 EMULATOR = "<emulator>"
 AZURE = "<azure>"
-_BRANCHES = frozenset({REFERENCE, INLINE, EMULATOR, AZURE})
+FOLDER = "<folder>"
+CONTAINER = "<container>"
+_BRANCHES = frozenset({REFERENCE, INLINE, EMULATOR, AZURE, FOLDER, CONTAINER})
 
 # Error type -> rule id. What is not here is a ``wrong-type``.
 RULE_OF_ERROR: Mapping[str, str] = {

@@ -47,4 +47,9 @@ class Gitops(Strict):
         default="heal",
         description="Whether a live value that moved without a commit is set back or only shown.",
     )
+    suspend: bool = Field(
+        default=False,
+        description="Leave this resource alone for now: drift and changes are shown, nothing is written. "
+        "Of an endpoint also its deployments and traffic.",
+    )
     sample: Sample | None = Field(default=None, description="A request, and the answer it must get.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas.kinds import MODELS
+from schemas.loop import Loop
 from schemas.project import Project
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _CLOSED = frozenset({"integer", "number", "boolean"})
 
 
 def json_schemas() -> Mapping[str, str]:
-    """Return every generated file, name to text: one for each kind, its merge patches, and the project file."""
+    """Return every generated file, name to text: one for each kind, its merge patches, the project and loop files."""
     texts = {}
     for kind, model in MODELS.items():
         schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
@@ -53,6 +54,7 @@ def json_schemas() -> Mapping[str, str]:
         texts[f"{kind}.patch.schema.json"] = _text(f"Patch of a {_TITLES[kind].lower()}", patch)
     project = Project.model_json_schema(schema_generator=_Generator)
     texts["project.schema.json"] = _text("GitOps project", project)
+    texts["loop.schema.json"] = _text("Loop", Loop.model_json_schema(schema_generator=_Generator))
     return dict(sorted(texts.items()))
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from pydantic import Strict as StrictMode
 from pydantic_core import PydanticCustomError
 
-from schemas.errors import AZURE, EMULATOR
+from schemas.errors import AZURE, CONTAINER, EMULATOR, FOLDER
 from schemas.scalars import Text, not_empty
 from schemas.strict import Strict
 
@@ -62,6 +62,31 @@ class Limits(Strict):
     workers: int = Field(default=8, ge=1, le=64, description="How many writes may be under way at once.")
 
 
+class StateFolder(Strict):
+    """State on this machine: enough for one replica."""
+
+    folder: Text = Field(description="Folder, relative to gitops.yaml; it needs no backup.")
+
+
+class StateContainer(Strict):
+    """State in Azure Blob storage: for replicas on several machines, and for people who look at them."""
+
+    container_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/@?#\s]+/[^@?#\s]+$")] = Field(
+        description="Address of a blob container, such as `https://acme.blob.core.windows.net/aml-gitops`."
+    )
+
+
+class SyncWindow(Strict):
+    """A time in which writes are allowed, or denied."""
+
+    kind: Literal["allow", "deny"] = Field(
+        description="With any `allow` window, writes happen only inside of one; a `deny` window always wins."
+    )
+    schedule: Text = Field(description="When it opens: a cron line of five fields, such as `0 22 * * 1-5`.")
+    duration_minutes: int = Field(ge=1, le=60 * 24 * 7, description="How long it stays open.")
+    time_zone: Text = Field(default="UTC", description="IANA time zone of the schedule, such as `Europe/Amsterdam`.")
+
+
 class Variable(Strict):
     """A value that differs between environments, used as `${{ var.<name> }}`."""
 
@@ -76,6 +101,12 @@ def _target(value: object) -> str:
     if isinstance(value, EmulatorTarget) or (isinstance(value, dict) and "emulator" in value):
         return EMULATOR
     return AZURE
+
+
+def _state(value: object) -> str:
+    if isinstance(value, StateContainer) or (isinstance(value, dict) and "container_url" in value):
+        return CONTAINER
+    return FOLDER
 
 
 class ProjectEnvironment(Strict):
@@ -94,6 +125,12 @@ class ProjectEnvironment(Strict):
     defaults: Defaults = Field(default={}, description="Like the project's `defaults`, and merged over them.")
     prune: bool | None = Field(default=None, description="Overrides the project's `prune`.")
     limits: Limits | None = Field(default=None, description="Overrides single limits of the project.")
+    suspend: bool = Field(
+        default=False, description="Whether the loop leaves the whole environment alone; it still looks and reports."
+    )
+    sync_windows: Annotated[tuple[SyncWindow, ...], StrictMode(False)] = Field(
+        default=(), description="When writes may happen; none means always."
+    )
 
 
 class Project(Strict):
@@ -114,6 +151,12 @@ class Project(Strict):
     )
     limits: Limits = Field(default=Limits(), description="How much one sync may delete, and do at once.")
     prune: bool = Field(default=False, description="Whether owned resources that left Git are deleted.")
+    state: Annotated[
+        Annotated[StateFolder, Tag(FOLDER)] | Annotated[StateContainer, Tag(CONTAINER)], Discriminator(_state)
+    ] = Field(
+        default=StateFolder(folder=".aml-gitops"),
+        description="Where leases, conditions, orders and the journal are kept.",
+    )
     environments: Annotated[dict[EnvironmentName, ProjectEnvironment], AfterValidator(not_empty)] = Field(
         description="The environments, by name."
     )

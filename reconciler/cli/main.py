@@ -20,7 +20,7 @@ EXIT_CODES = """\
 exit codes:
   0 done or in sync    1 failed            2 changes pending (plan --detailed-exitcode)
   3 refused            4 invalid manifests 5 stale plan
-  64 usage             130 interrupted"""
+  6 held by another    64 usage            130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,12 +7,14 @@ import os
 import re
 import sys
 from difflib import get_close_matches
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 USAGE = 64
 PREFIX = "AML_GITOPS_"
 COLOURS = ("auto", "always", "never")
 LOG_LEVELS = ("debug", "info", "warning")
+LOG_FORMATS = ("text", "json")
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,6 +69,12 @@ def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
         help="how much to log on stderr (AML_GITOPS_LOG_LEVEL)",
     )
     group.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default=default("log_format", "text"),
+        help="lines for people, or one JSON object a line (AML_GITOPS_LOG_FORMAT)",
+    )
+    group.add_argument(
         "--debug",
         action="store_true",
         default=False if top else argparse.SUPPRESS,
@@ -76,7 +84,11 @@ def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
 
 def check_environment(parser: Parser, options: argparse.Namespace) -> None:
     """argparse does not hold defaults to the choices, and ours come from the environment."""
-    for name, value, valid in (("COLOR", options.color, COLOURS), ("LOG_LEVEL", options.log_level, LOG_LEVELS)):
+    for name, value, valid in (
+        ("COLOR", options.color, COLOURS),
+        ("LOG_LEVEL", options.log_level, LOG_LEVELS),
+        ("LOG_FORMAT", options.log_format, LOG_FORMATS),
+    ):
         if value not in valid:
             parser.error(f"{PREFIX}{name}={value}: choose from {', '.join(valid)}")
 
@@ -84,13 +96,13 @@ def check_environment(parser: Parser, options: argparse.Namespace) -> None:
 def command(commands: Any, name: str, summary: str, examples: str) -> Parser:
     """Add a command with its summary and examples, and the options all commands share.
 
-    ``reconciler.cli.<name>`` has its ``run``; it is imported only when the command is called.
+    ``reconciler.cli.<name>`` (``import_`` for ``import``) has its ``run``; it is imported only when it is called.
     """
     parser: Parser = commands.add_parser(
         name, help=summary, description=summary[:1].upper() + summary[1:] + ".", epilog=f"examples:\n{examples}"
     )
     common_options(parser)
-    parser.set_defaults(module=f"reconciler.cli.{name}")
+    parser.set_defaults(module=f"reconciler.cli.{name}{'_' * iskeyword(name)}")
     return parser
 
 
@@ -111,4 +123,15 @@ def output_option(parser: Parser, *choices: str) -> None:
     """``-o FORMAT``."""
     parser.add_argument(
         "-o", "--output", choices=choices, default="text", metavar="FORMAT", help=f"{', '.join(choices)} (default text)"
+    )
+
+
+def select_option(parser: Parser) -> None:
+    """``--select RESOURCE``."""
+    parser.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="RESOURCE",
+        help="only what matches this name or pattern, and what that needs (repeatable)",
     )

@@ -56,7 +56,7 @@ def wanted_of(
     options: argparse.Namespace, root: Path, confirmed: frozenset[str] = frozenset(), plan_file: str | None = None
 ) -> tuple[Wanted, Connection]:
     """What the environment of ``options`` is to be, and where. Raises ManifestError before Azure is asked anything."""
-    from reconciler.source import revision_of
+    from reconciler.source.revision import revision_of
     from reconciler.sync import check, want
 
     checked = check(root, options.environment, digests=True).sound()

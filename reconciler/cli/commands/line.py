@@ -1,10 +1,10 @@
-"""Every command and option of ``aml-gitops``, declared and nothing more, so that ``--help`` loads no command."""
+"""The commands of the line itself: from files to a report, once or for good."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.cli.parser import command, environment_option, output_option
+from reconciler.cli.parser import command, environment_option, from_environment, output_option, select_option
 
 if TYPE_CHECKING:
     from typing import Any
@@ -54,14 +54,17 @@ PLAN_EXAMPLES = """\
   aml-gitops plan -e prod
   aml-gitops plan -e prod -o markdown >> "$GITHUB_STEP_SUMMARY"
   aml-gitops plan -e prod --out prod.plan && aml-gitops apply -e prod prod.plan
+  aml-gitops plan -e prod -o html > plan.html      one file for a browser
+  aml-gitops plan -e prod --select 'model/*'       only what matches, and what it needs
   aml-gitops plan -e prod --detailed-exitcode      2 when there is something to do"""
 
 
 def _plan(commands: Any) -> None:
     parser = command(commands, "plan", "show what apply would do, and why; never writes to Azure", PLAN_EXAMPLES)
     environment_option(parser)
-    output_option(parser, "text", "json", "markdown")
+    output_option(parser, "text", "json", "markdown", "html")
     _confirm_option(parser)
+    select_option(parser)
     parser.add_argument("--out", metavar="FILE", help="also save the plan, bound to the revision and the live state")
     parser.add_argument("--detailed-exitcode", action="store_true", help="end with 2 when changes are pending")
 
@@ -70,7 +73,9 @@ APPLY_EXAMPLES = """\
   aml-gitops apply -e dev                              shows the plan and asks
   aml-gitops apply -e prod --yes                       in a pipeline
   aml-gitops apply -e prod prod.plan --yes             exactly the saved plan, or exit 5
-  aml-gitops apply -e dev --confirm endpoint/churn     agree that endpoint/churn stops serving"""
+  aml-gitops apply -e dev --confirm endpoint/churn     agree that endpoint/churn stops serving
+  aml-gitops apply -e prod --select endpoint/churn     only churn, and what it needs
+  aml-gitops apply -e prod --override-window           a hotfix, outside of the sync windows"""
 
 
 def _apply(commands: Any) -> None:
@@ -79,63 +84,40 @@ def _apply(commands: Any) -> None:
     parser.add_argument("plan", nargs="?", metavar="PLANFILE", help="apply exactly this saved plan")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; required without a terminal")
     _confirm_option(parser)
+    select_option(parser)
+    parser.add_argument("--override-window", action="store_true", help="write although the sync windows are closed")
     output_option(parser, "text", "json")
 
 
-STATUS_EXAMPLES = """\
-  aml-gitops status -e prod
-  aml-gitops status -e prod -o json | jq '.resources[] | select(.sync != "InSync")'"""
+RUN_EXAMPLES = """\
+  aml-gitops run                                   follow this working copy, all environments
+  aml-gitops run -e dev --interval 30              one environment, a sweep every 30 s
+  aml-gitops run --loop /etc/aml-gitops/loop.yaml  follow a repository
+  aml-gitops run -e prod --once                    one pass, for a scheduler"""
 
 
-def _status(commands: Any) -> None:
-    parser = command(commands, "status", "show whether each resource is in sync and healthy", STATUS_EXAMPLES)
-    environment_option(parser)
-    output_option(parser, "text", "json")
-
-
-INVOKE_EXAMPLES = """\
-  aml-gitops invoke -e local                           every endpoint that declares a sample, answers compared
-  aml-gitops invoke -e local churn                     its declared sample
-  aml-gitops invoke -e prod churn --request body.json --deployment green"""
-
-
-def _invoke(commands: Any) -> None:
-    parser = command(commands, "invoke", "ask endpoints, and compare with the sample they declare", INVOKE_EXAMPLES)
-    environment_option(parser)
-    parser.add_argument(
-        "endpoint", nargs="?", metavar="ENDPOINT", help="endpoint to ask; all with a sample if left out"
-    )
-    parser.add_argument("--request", metavar="FILE", help="JSON request; the declared sample if left out")
-    parser.add_argument("--deployment", metavar="D", help="ask this deployment, whatever its traffic")
-    output_option(parser, "text", "json")
-
-
-SCHEMA_EXAMPLES = """\
-  aml-gitops schema                      list the schemas
-  aml-gitops schema deployment           print one
-  aml-gitops schema --out schemas/json   write all, for editors and CI"""
-
-
-def _schema(commands: Any) -> None:
+def _run(commands: Any) -> None:
     parser = command(
-        commands, "schema", "print or write the JSON Schemas of manifests and gitops.yaml", SCHEMA_EXAMPLES
+        commands, "run", "follow Git: apply what is committed, heal or report drift, for good", RUN_EXAMPLES
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="schema to print")
-    parser.add_argument("--out", metavar="DIR", help="folder to write all schemas into")
+    parser.add_argument(
+        "-e",
+        "--environment",
+        dest="environments",
+        action="append",
+        default=[],
+        metavar="ENV",
+        help="only this environment (repeatable)",
+    )
+    parser.add_argument(
+        "--loop",
+        metavar="FILE",
+        default=from_environment("loop"),
+        help="the loop file: repository, signers, webhooks, notifications (AML_GITOPS_LOOP)",
+    )
+    parser.add_argument("--once", action="store_true", help="one pass of each environment, then end")
+    parser.add_argument("--interval", type=float, metavar="SECONDS", help="instead of the loop file's interval_s")
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help="instead of the loop file's listen")
 
 
-EMULATOR_EXAMPLES = """\
-  aml-gitops emulator start        in the folder that the project's emulator environment names
-  aml-gitops emulator status
-  aml-gitops emulator reset        stop it and forget everything it holds"""
-
-
-def _emulator(commands: Any) -> None:
-    parser = command(commands, "emulator", "run the embedded Azure ML on this machine", EMULATOR_EXAMPLES)
-    parser.add_argument("action", choices=("start", "stop", "status", "reset"))
-    environment_option(parser, required=False)
-    parser.add_argument("--folder", metavar="DIR", help="state folder, instead of the one an environment names")
-    output_option(parser, "text", "json")
-
-
-COMMANDS = (_validate, _render, _plan, _apply, _status, _invoke, _schema, _emulator)
+LINE = (_validate, _render, _plan, _apply, _run)

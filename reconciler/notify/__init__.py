@@ -1,0 +1,1 @@
+"""Telling others: marks on commits, comments on pull requests, messages to people."""

@@ -1,0 +1,58 @@
+"""What a store of state can do, wherever it is. One document, one journal and one lease for each environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+
+class Lease(Protocol):
+    """The right to write to one environment, for as long as it lasts; renewed in the background.
+
+    ``epoch`` grows with every lease of the environment, whoever takes it. ``memory`` is the document that the holder
+    before saved, None when there was none.
+    """
+
+    epoch: int
+    memory: bytes | None
+
+    def check(self) -> None:
+        """Raise LeaseLost unless the right still holds, by this machine's own clock. Called right before each write.
+
+        No I/O: a process that was frozen finds out before it writes. The clock goes on while a process or a machine
+        is suspended.
+        """
+
+    async def save(self, memory: bytes) -> None:
+        """Replace the document, only while the lease is ours. Raises LeaseLost, StateError."""
+
+    async def record(self, entry: bytes) -> None:
+        """Append one line to the journal, only while the lease is ours. Raises LeaseLost, StateError."""
+
+
+class Store(Protocol):
+    """Leases, documents, journals and orders of environments, named ``project/environment``."""
+
+    def lease(self, environment: str, holder: str) -> AbstractAsyncContextManager[Lease]:
+        """Hold the environment within the block. Raises LeaseHeld at once when another does; StateError."""
+
+    async def holder(self, environment: str) -> str:
+        """Who holds it now, for people; empty when nobody does. Raises StateError."""
+
+    async def memory(self, environment: str) -> bytes | None:
+        """The document as it was saved last, without a lease. Raises StateError."""
+
+    async def journal(self, environment: str, limit: int) -> tuple[bytes, ...]:
+        """The last ``limit`` lines, newest first. Raises StateError."""
+
+    async def orders(self, environment: str) -> Mapping[str, str]:
+        """What people asked for: suspended resource or pattern (``*`` is all) to reason. Raises StateError."""
+
+    async def order(self, environment: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """Change the orders; the change is made again when somebody else was faster. Needs no lease."""
+
+    async def close(self) -> None:
+        """Close connections."""

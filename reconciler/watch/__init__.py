@@ -1,0 +1,1 @@
+"""The loop: follow a source, reconcile many environments side by side, tell how they are."""
