@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
 import tempfile
@@ -79,12 +80,24 @@ class Uploader:
         The registration comes last, so a code version that exists is complete.
         """
         from azure.core.exceptions import AzureError
-        from azure.storage.blob.aio import ContainerClient
+        from azure.storage.blob.aio import ContainerClient, ExponentialRetry
 
         path = arm_path(action.ref)
         pending = await self._arm.post(f"{path}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
         place = pending["blobReferenceForConsumption"]
-        container = ContainerClient.from_container_url(place["credential"]["sasUri"], transport=self._arm.transport)
+        connection = self._arm.connection
+        backoff_s = math.ceil(connection.retry_backoff_s)
+        container = ContainerClient.from_container_url(
+            place["credential"]["sasUri"],
+            transport=self._arm.transport,
+            # The SDK's own is 15 s and more between tries; this one waits backoff_s + (2 * backoff_s) ** try.
+            retry_policy=ExponentialRetry(
+                initial_backoff=backoff_s,
+                increment_base=2 * backoff_s,
+                random_jitter_range=backoff_s,
+                retry_total=connection.retries,
+            ),
+        )
         try:
             for name, source in await asyncio.to_thread(contents, folder):
                 with source.open("rb") as data:
