@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.domain import Outcome, Ref, Report, Result, Verb
-from reconciler.errors import ArmError, Busy, Conflict, NotFound, PlanRefused
+from reconciler.errors import ArmError, Busy, Conflict, LeaseLost, NotFound, PlanRefused, Superseded
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import arm_path, get
 from reconciler.plan.decide import BROKEN, GONE, MOVING, fingerprint, state_of
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 LOG_TAIL_LINES = 30
 TRAFFIC_SEEN_WITHIN_POLLS = 60
 BUSY_RETRIES = 3
+PLAN_AGAIN = ("ChangedSincePlan", "SourceChanged")
+"""Codes of failures that another plan mends without another commit."""
 
 _DONE = {
     Verb.CREATE: Result.CREATED,
@@ -74,6 +76,11 @@ class Applying:
         """Start nothing more."""
         self._stopping = True
 
+    def leave(self) -> None:
+        """Start nothing more, and wait for nothing more: end as soon as no request is under way."""
+        self._stopping = True
+        self._arm.leave()
+
     async def run(self) -> Report:
         """Run to the end, or to the safe point. Cancelling it cancels the waits; the report still tells all."""
         loop = asyncio.get_running_loop()
@@ -95,11 +102,15 @@ class Applying:
             began = action.ref in self._began
             why = "interrupted; what Azure accepted goes on there" if began else "not started: interrupted"
             outcome = Outcome(action.ref, action.verb, Result.INTERRUPTED, why)
+        except (Superseded, LeaseLost) as error:
+            self._stopping = True
+            outcome = Outcome(action.ref, action.verb, Result.INTERRUPTED, str(error), type(error).__name__)
         except PlanRefused as error:
             outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), code="RefusedOnTheWire")
         except ArmError as error:
             failed = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id)
-            outcome = replace(failed, log_tail=await self._log_tail(action))
+            passes = error.transient or error.code in PLAN_AGAIN
+            outcome = replace(failed, log_tail=await self._log_tail(action), transient=passes)
         except Exception as error:
             # One action that breaks in a way nobody foresaw must not take the truth about the others with it.
             log.exception("unexpected error", extra={"resource": str(action.ref)})
@@ -173,7 +184,7 @@ async def perform(action: Action, arm: Arm, uploader: Registers) -> Body | None:
             return await _once(action, arm, uploader)
         except Busy as busy:
             log.info("busy", extra={"resource": str(action.ref), "reason": busy.message})
-            await asyncio.sleep(arm.connection.busy_wait_s)
+            await arm.pause(arm.connection.busy_wait_s)
     return await _once(action, arm, uploader)
 
 
@@ -245,6 +256,6 @@ async def _seen(action: Action, arm: Arm, path: str, written: Body) -> None:
     for _ in range(TRAFFIC_SEEN_WITHIN_POLLS):
         if not diff(KINDS["traffic"], desired, written):
             return
-        await asyncio.sleep(arm.connection.poll_interval_s)
+        await arm.pause(arm.connection.poll_interval_s)
         written = await arm.get(path) or {}
     raise ArmError("Azure accepted the traffic but does not show it", code="TrafficNotSeen")

@@ -85,6 +85,7 @@ def _options(values: Mapping[str, Any]) -> Options:
         protect=block.get("protect", False),
         ignore=tuple(block.get("ignore", ())),
         drift=block.get("drift", "heal"),
+        suspend=block.get("suspend", False),
     )
 
 

@@ -173,12 +173,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Resources to leave alone, and why. ``exact`` takes an endpoint's name for the endpoint itself only."""
+
+    pattern: str
+    reason: str
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """On whose behalf a plan is made, and how far it may go.
 
     ``confirmed`` names the resources (``endpoint/churn``) whose loss of service a person has agreed to. ``held`` says
-    what must be left alone, and why: names or patterns of resources (``endpoint/churn``, ``model/*``). ``selected``
-    narrows the plan to what these patterns match and what that needs; empty is everything.
+    what must be left alone, and why. ``selected`` narrows the plan to what these names or patterns (``endpoint/churn``,
+    ``model/*``) mean and what that needs; empty is everything.
     """
 
     project: str
@@ -188,7 +197,7 @@ class Intent:
     prune: bool = False
     limits: Limits = Limits()
     confirmed: frozenset[str] = frozenset()
-    held: tuple[tuple[str, str], ...] = ()
+    held: tuple[Hold, ...] = ()
     selected: tuple[str, ...] = ()
 
     @property
@@ -347,14 +356,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The plan that was applied, and one outcome for each of its actions, in the order they ended."""
+    """The plan that was applied, and one outcome for each of its actions, in the order they ended.
+
+    ``unsettled`` says what Azure was at work on before this plan and did not bring to a good end.
+    """
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
+    unsettled: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether every action did what it intended."""
         stopped = (Result.FAILED, Result.SKIPPED, Result.INTERRUPTED)
         told = len(self.outcomes) == len(self.plan.actions)
-        return told and not any(outcome.result in stopped for outcome in self.outcomes)
+        return told and not self.unsettled and not any(outcome.result in stopped for outcome in self.outcomes)

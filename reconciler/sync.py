@@ -6,7 +6,8 @@ guarded plan, ``sync`` to the report. A plan is the line stopped early.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.compose.overlays import compose
@@ -19,12 +20,13 @@ from reconciler.manifest import Context
 from reconciler.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.apply import Applying, Progress
     from reconciler.arm.client import Arm
-    from reconciler.domain import Document, Finding, Intent, Live, LocalPath, Plan, Report, Resource, Target
+    from reconciler.domain import Document, Finding, Hold, Intent, Live, LocalPath, Plan, Ref, Report, Resource, Target
+    from reconciler.load.once import Once
     from reconciler.manifest import Manifest
     from schemas.project import Project
 
@@ -47,17 +49,19 @@ class Checked:
         return self
 
 
-def check(root: Path, environment: str, *, digests: bool = False) -> Checked:
+def check(root: Path, environment: str, *, digests: bool = False, once: Once | None = None) -> Checked:
     """Load, compose and validate one environment. ``digests`` hashes what would be uploaded.
+
+    ``once`` keeps what was read of a revision for its other environments.
 
     Raises ManifestError when gitops.yaml itself is wrong, UsageError for an unknown environment, SourceError.
     """
     project, findings = load_project(root)
     if project is None or any(finding.severity is Severity.ERROR for finding in findings):
         raise ManifestError(findings)
-    loaded = load_environment(root, project, environment)
+    loaded = load_environment(root, project, environment, once)
     documents, fit = compose(loaded.base, loaded.overlays, defaults=loaded.defaults, variables=loaded.variables)
-    held = survey(documents, root, digests=digests)
+    held = survey(documents, root, digests=digests, once=once)
     own = project.environments[environment]
     context = Context(environment, own.network, own.container_registry, loose=False)
     validated = validate(documents, context, held)
@@ -74,11 +78,18 @@ class Wanted:
     warnings: tuple[Finding, ...]
 
 
-def want(checked: Checked, target: Target, revision: str, confirmed: frozenset[str] = frozenset()) -> Wanted:
+def want(
+    checked: Checked,
+    target: Target,
+    revision: str,
+    confirmed: frozenset[str] = frozenset(),
+    selected: tuple[str, ...] = (),
+    held: tuple[Hold, ...] = (),
+) -> Wanted:
     """Turn checked manifests into desired resources of the workspace ``target``.
 
-    ``confirmed`` names the endpoints and traffic whose loss of service a person agreed to. The manifests themselves
-    are not needed any more afterwards: of 10,000 resources they are most of the memory.
+    The last three narrow the plan, as Intent says. The manifests themselves are not needed any more afterwards: of
+    10,000 resources they are most of the memory.
     """
     from reconciler.desired import Desire, desired
     from reconciler.domain import Intent, Limits
@@ -93,6 +104,8 @@ def want(checked: Checked, target: Target, revision: str, confirmed: frozenset[s
         project.prune_of(name),
         Limits(limits.max_delete_percent, limits.workers),
         confirmed,
+        held,
+        selected,
     )
     resources = desired(checked.manifests, Desire(project.project, target, checked.survey))
     return Wanted(intent, resources, checked.findings)
@@ -109,15 +122,23 @@ class Proposed:
 async def propose(wanted: Wanted, arm: Arm) -> Proposed:
     """What would be done to bring live to what is wanted, and what stands against it; nothing is written.
 
-    Raises ArmError when live cannot be read.
+    Raises ArmError when live cannot be read, UsageError when a selection means nothing.
     """
     from reconciler.live import read
-    from reconciler.plan.guard import guard
-    from reconciler.plan.planning import plan
 
     live = await read(arm, wanted.resources, prune=wanted.intent.prune)
+    # In a thread: one loop reconciles many environments, and a large plan must not keep leases from being renewed.
+    return Proposed(await asyncio.to_thread(_planned, wanted, live), live)
+
+
+def _planned(wanted: Wanted, live: Live) -> Plan:
+    from reconciler.plan.guard import guard
+    from reconciler.plan.hold import hold, select
+    from reconciler.plan.planning import plan
+
     proposed = plan(wanted.resources, live, wanted.intent)
-    return Proposed(guard(proposed, wanted.resources, live, wanted.intent), live)
+    narrowed = hold(select(proposed, wanted.resources, live, wanted.intent), wanted.resources, wanted.intent)
+    return guard(narrowed, wanted.resources, live, wanted.intent)
 
 
 async def sync(
@@ -134,7 +155,7 @@ async def sync(
     ``approve`` sees the plan and raises to stop; ``running`` is handed the apply, so that it can be asked to stop.
     Raises PlanRefused, StalePlan, ArmError; what fails while applying is told in the report instead.
     """
-    from reconciler.apply import Applying, settled
+    from reconciler.apply import Applying
     from reconciler.arm.upload import Uploader
     from reconciler.domain import Report
     from reconciler.plan.guard import moving
@@ -148,5 +169,16 @@ async def sync(
             applying = Applying(plan, arm, uploader, progress, workers=wanted.intent.limits.workers)
             running(applying)
             report = await applying.run()
-    await settled(moving(plan, wanted.resources, proposed.live), arm)
-    return report
+    return replace(report, unsettled=await _unsettled(moving(plan, wanted.resources, proposed.live), arm))
+
+
+async def _unsettled(refs: Sequence[Ref], arm: Arm) -> str:
+    """Wait for what Azure was at work on when the plan was made; why it did not end well, or nothing."""
+    from reconciler.apply import settled
+    from reconciler.errors import ArmError
+
+    try:
+        await settled(refs, arm)
+    except ArmError as error:
+        return error.message
+    return ""

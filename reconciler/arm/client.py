@@ -14,14 +14,17 @@ from azure.core.pipeline import policies
 from azure.core.rest import HttpRequest
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
+from reconciler.arm.budget import Budget, Budgeted
 from reconciler.arm.failures import from_response, from_transport
+from reconciler.arm.waiting import Waiting
 from reconciler.arm.wire_guard import WireGuard
 from reconciler.errors import ArmError, NotFound, Unavailable
 from reconciler.kinds.kind import API_VERSION
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline import PipelineRequest
@@ -88,11 +91,43 @@ class _Observed(policies.SansIOHTTPPolicy[Any, Any]):
         )
 
 
+@dataclass(slots=True)
+class Fence:
+    """What stands before every write: ``check`` raises LeaseLost once the right to write is gone.
+
+    ``file`` is where the upload process, which writes too, finds how long the right lasts; None when it always does.
+    A session outlives a lease, so both are set anew for each pass.
+    """
+
+    check: Callable[[], None] = lambda: None
+    file: Path | None = None
+
+
+class _Fenced(policies.SansIOHTTPPolicy[Any, Any]):
+    """Asks the fence right before a write is sent, retries included."""
+
+    def __init__(self, fence: Fence) -> None:
+        super().__init__()
+        self._fence = fence
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        if request.http_request.method not in ("GET", "HEAD"):
+            self._fence.check()
+
+
 @asynccontextmanager
 async def connect(
-    connection: Connection, *, transport: AsyncHttpTransport[Any, Any] | None = None
+    connection: Connection,
+    *,
+    transport: AsyncHttpTransport[Any, Any] | None = None,
+    budget: Budget | None = None,
+    fence: Fence | None = None,
 ) -> AsyncIterator[Arm]:
-    """Open one session to a workspace; the credential is closed with it."""
+    """Open one session to a workspace; the credential is closed with it.
+
+    ``budget`` is that of the subscription, shared with other sessions. ``fence`` raises when nothing may be written.
+    """
+    budget, fence = budget or Budget(), fence or Fence()
     if transport is None:
         import aiohttp
         from azure.core.pipeline.transport import AioHttpTransport
@@ -105,6 +140,7 @@ async def connect(
         )
         transport = AioHttpTransport(session=session, session_owner=True)
     observed = _Observed()
+    waiting = Waiting(transport)
     pipeline = [
         policies.RequestIdPolicy(),
         policies.UserAgentPolicy("aml-gitops"),
@@ -114,14 +150,16 @@ async def connect(
             retry_backoff_factor=connection.retry_backoff_s,
             retry_backoff_max=60,
         ),
+        Budgeted(budget, waiting.sleep),
         policies.AsyncBearerTokenCredentialPolicy(connection.credential, connection.scope),
+        _Fenced(fence),
         observed,
     ]
     client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
-        connection.base_url, policies=pipeline, transport=transport
+        connection.base_url, policies=pipeline, transport=waiting
     )
     async with connection.credential, client:
-        yield Arm(connection, client, transport, observed)
+        yield Arm(connection, client, waiting, observed, budget, fence)
 
 
 class Arm:
@@ -134,11 +172,15 @@ class Arm:
         self,
         connection: Connection,
         client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse],
-        transport: AsyncHttpTransport[Any, Any],
+        transport: Waiting,
         observed: _Observed,
+        budget: Budget,
+        fence: Fence,
     ) -> None:
         self.connection = connection
         self.transport = transport
+        self.budget = budget
+        self.fence = fence
         self._client = client
         self._observed = observed
 
@@ -146,6 +188,14 @@ class Arm:
     def target(self) -> Target:
         """The workspace that all paths are below."""
         return self.connection.target
+
+    def leave(self) -> None:
+        """End every wait at the next safe point, for good: what waits raises Superseded. Azure goes on by itself."""
+        self.transport.leave()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises Superseded when the waits are left."""
+        await self.transport.sleep(seconds)
 
     @property
     def reads(self) -> int:
@@ -213,7 +263,7 @@ class Arm:
                 return body
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(f"still {state} after {self.connection.operation_timeout_s:.0f} s")
-            await asyncio.sleep(self.connection.poll_interval_s)
+            await self.pause(self.connection.poll_interval_s)
 
     async def _write(self, method: str, path: str, body: Body) -> Body:
         answer = await self._operation(method, path, body)

@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         output.show_json(report_json(report))
     elif report.plan.actions:
         output.show(report_text(report, colour=output.coloured(sys.stdout)))
+    if report.unsettled:
+        output.error(report.unsettled)
     if interrupted.happened and not report.ok:
         return INTERRUPTED
     return 0 if report.ok else FAILED

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.compose.overlays import local_paths
 from reconciler.domain import Document, Finding, Position, Severity
 from reconciler.errors import SourceError, UsageError
+from reconciler.load.once import Once, SourceFile
 from reconciler.load.project_file import (
     FILE_NAME,
     defaults_of,
@@ -46,26 +47,18 @@ class Loaded:
     variables: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One YAML file. ``says_kind`` is whether any part of it claims to be a manifest."""
-
-    file: str
-    documents: tuple[Document, ...]
-    findings: tuple[Finding, ...]
-    says_kind: bool
-
-
-def load_environment(root: Path, project: Project, environment: str) -> Loaded:
+def load_environment(root: Path, project: Project, environment: str, once: Once | None = None) -> Loaded:
     """Return the manifests and the patches of one environment, as they were written.
 
     YAML files are found by name (.yml, .yaml, any case) in every folder that is not hidden. A file that says
     neither ``$schema`` nor ``kind`` is left out when a manifest names it, or a folder it lies in (conda files,
-    files of a model or of scoring code); otherwise it is kept, for ``validate`` to report.
+    files of a model or of scoring code); otherwise it is kept, for ``validate`` to report. ``once`` keeps what was
+    parsed for other environments of the same revision.
 
     Raises UsageError for an environment that the project does not have, SourceError for unreadable files.
     """
     environment_of(project, environment)
+    once = once or Once()
     written = read_project_file(root).document
     findings: list[Finding] = []
     overlays = root / project.overlays
@@ -75,8 +68,8 @@ def load_environment(root: Path, project: Project, environment: str) -> Loaded:
             folders.append(root / name)
         else:
             findings.append(_nothing_there(written, number, name))
-    manifests = _read_all(root, _walk(folders, root, findings, leave=(overlays,)), findings)
-    patches = _read_all(root, _walk([overlays / environment], root, findings), findings)
+    manifests = _read_all(root, _walk(folders, root, findings, leave=(overlays,)), findings, once)
+    patches = _read_all(root, _walk([overlays / environment], root, findings), findings, once)
     findings.extend(_strays(root, overlays, project))
     named = _named((*manifests, *patches))
     base = _manifests(manifests, named, findings)
@@ -99,7 +92,7 @@ def load_files(paths: Sequence[Path], root: Path) -> Loaded:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
     findings: list[Finding] = []
-    sources = _read_all(root, _walk(paths, root, findings), findings)
+    sources = _read_all(root, _walk(paths, root, findings), findings, Once())
     documents = _manifests(sources, _named(sources), findings)
     return Loaded(documents, (), tuple(findings))
 
@@ -142,8 +135,8 @@ def _leads_out(path: Path, root: Path) -> Finding:
     return Finding("path-escape", Position(file), message, hint="copy what it points to into the project")
 
 
-def _read_all(root: Path, paths: Iterable[Path], findings: list[Finding]) -> list[_Source]:
-    sources: dict[str, _Source] = {}
+def _read_all(root: Path, paths: Iterable[Path], findings: list[Finding], once: Once) -> list[SourceFile]:
+    sources: dict[str, SourceFile] = {}
     for path in paths:
         file = Path(os.path.relpath(path, root)).as_posix()
         if file in sources:
@@ -155,13 +148,17 @@ def _read_all(root: Path, paths: Iterable[Path], findings: list[Finding]) -> lis
             message, hint = "a link to nothing, a pipe or a device is no manifest", "remove it, or commit a file"
             findings.append(Finding("unresolved-reference", Position(file), message, hint=hint))
             continue
-        text = read_bytes(path)
-        documents, wrong = parse(text, file)
-        says_kind = any("$schema" in document.data or "kind" in document.data for document in documents)
-        sources[file] = _Source(
-            file, documents, wrong, says_kind or (bool(wrong) and _SAYS_KIND.search(text) is not None)
-        )
+        if file not in once.files:
+            once.files[file] = _read(path, file)
+        sources[file] = once.files[file]
     return list(sources.values())
+
+
+def _read(path: Path, file: str) -> SourceFile:
+    text = read_bytes(path)
+    documents, wrong = parse(text, file)
+    says_kind = any("$schema" in document.data or "kind" in document.data for document in documents)
+    return SourceFile(file, documents, wrong, says_kind or (bool(wrong) and _SAYS_KIND.search(text) is not None))
 
 
 def _is_named(file: str, named: set[str]) -> bool:
@@ -169,14 +166,14 @@ def _is_named(file: str, named: set[str]) -> bool:
     return any(candidate.as_posix() in named for candidate in (path, *path.parents))
 
 
-def _manifests(sources: list[_Source], named: set[str], findings: list[Finding]) -> tuple[Document, ...]:
+def _manifests(sources: list[SourceFile], named: set[str], findings: list[Finding]) -> tuple[Document, ...]:
     """Return the documents of all files but those that only belong to a manifest."""
     kept = [source for source in sources if source.says_kind or not _is_named(source.file, named)]
     findings.extend(finding for source in kept for finding in source.findings)
     return tuple(document for source in kept for document in source.documents)
 
 
-def _named(sources: Iterable[_Source]) -> set[str]:
+def _named(sources: Iterable[SourceFile]) -> set[str]:
     return {path for source in sources for document in source.documents for _, path in local_paths(document)}
 
 

@@ -11,6 +11,7 @@ from reconciler.compose.overlays import local_paths
 from reconciler.domain import LocalPath
 from reconciler.errors import SourceError
 from reconciler.load.ignore_file import IgnoreFile, ignore_file
+from reconciler.load.once import Once
 from reconciler.load.yaml_reader import MAX_BYTES, parse
 
 if TYPE_CHECKING:
@@ -40,19 +41,25 @@ class _Member:
         return self.relative.rpartition("/")[2]
 
 
-def survey(documents: Iterable[Document], root: Path, *, digests: bool) -> Mapping[str, LocalPath]:
+def survey(
+    documents: Iterable[Document], root: Path, *, digests: bool, once: Once | None = None
+) -> Mapping[str, LocalPath]:
     """Return what lies at every local path that the documents name, keyed as ``local_path`` spells it.
 
     Members that .amlignore or .gitignore leave out are not there: az ml does not upload them. A path that leads
     out of ``root`` is "outside", and so is a folder with a link that does, which ``files`` then names. With
-    ``digests`` every byte is read, a little at a time. Raises SourceError for what cannot be read.
+    ``digests`` every byte is read, a little at a time. ``once`` keeps what was found for other environments of the same
+    revision. Raises SourceError for what cannot be read.
     """
-    top = root.resolve()
+    top, places = root.resolve(), (once or Once()).places
     paths = {path for document in documents for _, path in local_paths(document)}
     try:
-        return {path: _look(path, top, digests=digests) for path in sorted(paths)}
+        for path in sorted(paths):
+            if (path, digests) not in places:
+                places[path, digests] = _look(path, top, digests=digests)
     except OSError as error:
         raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
+    return {path: places[path, digests] for path in sorted(paths)}
 
 
 def content_hash(path: Path) -> str:

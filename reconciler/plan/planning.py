@@ -113,6 +113,7 @@ def _digest(intent: Intent, actions: Sequence[Action], desired: Mapping[Ref, Res
             "workspace": live.workspace.get("id"),
             "owner": intent.owner,
             "revision": intent.revision,
+            "narrowed": [intent.selected, [hold.pattern for hold in intent.held]],
             "actions": [[action.verb, str(action.ref), action.method, action.body] for action in actions],
             "desired": {str(ref): digest(resource.body) for ref, resource in desired.items()},
             "live": {str(ref): fingerprint(KINDS[ref.kind], body) for ref, body in live.resources.items()},
