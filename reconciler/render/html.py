@@ -16,9 +16,9 @@ from reconciler.render.traffic import split
 from reconciler.render.values import NONE, NOT_EVALUATED, SIGN, before_after, printable, reported, summary, summary_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.domain import Change, Plan, Refusal
+    from reconciler.domain import Action, Change, Plan, Ref, Refusal
 
 WIDEST_VALUE = 2000
 MANY = 30
@@ -130,12 +130,16 @@ def _actions(plan: Plan) -> Iterator[str]:
             yield f'<summary><span class="badge {verb}">{SIGN[verb]} {verb}</span> <code>{_text(action.ref)}</code>'
             yield f'<span class="reason">{_text(action.reason)}</span>'
             yield f'<span class="step">step {steps[action.ref]} of {len(plan.actions)}</span></summary>'
-            yield '<div class="inside">'
-            if needs := [_need(str(need), steps.get(need)) for need in action.needs]:
-                yield f'<p class="quiet">Needs {", ".join(needs)}</p>'
-            yield from split(action)
-            yield from _fields(action.changes, ("Before", "After"), created=verb is Verb.CREATE)
-            yield "</div></details>"
+            if inside := "\n".join(_inside(action, steps)):
+                yield f'<div class="inside">{inside}</div>'
+            yield "</details>"
+
+
+def _inside(action: Action, steps: Mapping[Ref, int]) -> Iterator[str]:
+    if needs := [_need(str(need), steps.get(need)) for need in action.needs]:
+        yield f'<p class="quiet">Needs {", ".join(needs)}</p>'
+    yield from split(action)
+    yield from _fields(action.changes, ("Before", "After"), created=action.verb is Verb.CREATE)
 
 
 def _need(name: str, step: int | None) -> str:

@@ -30,7 +30,7 @@ h1 small {display: block; font-size: .8125rem; font-weight: 600; letter-spacing:
   color: var(--quiet); margin-bottom: .35rem}
 h2 {font-size: 1.125rem; margin: 2.25rem 0 .75rem; display: flex; gap: .5rem; align-items: baseline}
 h2 span {color: var(--quiet); font-weight: 400}
-p {margin: .35rem 0}
+p {margin: .35rem 0} a {color: inherit}
 .quiet, .note {color: var(--quiet)}
 .note {font-size: .9375rem; margin: -.35rem 0 .75rem}
 .verdict {border-left: .3rem solid var(--update); background: var(--card); border-radius: .4rem; padding: 1rem 1.25rem;
@@ -65,11 +65,11 @@ summary code {font-weight: 600}
 summary .reason {color: var(--quiet); flex: 1 1 12rem}
 summary .step {color: var(--quiet); font-size: .8125rem; white-space: nowrap}
 .inside {padding: 0 1rem .9rem}
-table {border-collapse: collapse; width: 100%; font-size: .9375rem}
+table {border-collapse: collapse; width: 100%; font-size: .9375rem; table-layout: fixed}
 th {text-align: left; font-weight: 600; color: var(--quiet); font-size: .8125rem; padding: .25rem .75rem .25rem 0}
 td {vertical-align: top; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line)}
 td:last-child, th:last-child {padding-right: 0}
-td.path {width: 38%}
+th:first-child {width: 38%} th:last-child {width: 10rem}
 tr.default td {color: var(--quiet)}
 del, ins {text-decoration: none; border-radius: .2rem; padding: .05rem .3rem; -webkit-box-decoration-break: clone;
   box-decoration-break: clone; white-space: pre-wrap}
@@ -89,7 +89,7 @@ footer {margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); 
 @media (max-width: 40rem) {
   main {padding: 1.25rem .9rem 3rem}
   thead {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
-  tr, td {display: block} td, td.path {width: auto; border: 0; padding: .1rem 0}
+  tr, td {display: block} td {border: 0; padding: .1rem 0}
   tr {border-top: 1px solid var(--line); padding: .45rem 0} td.why:empty {display: none}
   dl.facts {grid-template-columns: 1fr; gap: 0} dl.facts dd {margin-bottom: .4rem}
 }
