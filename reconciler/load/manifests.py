@@ -17,10 +17,10 @@ from reconciler.load.project_file import (
     FILE_NAME,
     defaults_of,
     environment_of,
-    read_bytes,
     read_project_file,
     variables_of,
 )
+from reconciler.load.strict_file import read_bytes
 from reconciler.load.yaml_reader import parse
 
 if TYPE_CHECKING:

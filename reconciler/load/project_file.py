@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from reconciler.compose.patch import merge_patch
-from reconciler.domain import Document, Finding, Position
+from reconciler.domain import Document, Finding
 from reconciler.errors import SourceError, UsageError
-from reconciler.load.yaml_reader import MAX_BYTES, parse
+from reconciler.load.strict_file import Manner, StrictFile, checked, read_bytes
 from reconciler.naming import dotted
-from schemas.errors import pointer_of, rule_of
 from schemas.project import Project
 
 if TYPE_CHECKING:
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from schemas.project import ProjectEnvironment, Variable
 
 FILE_NAME = "gitops.yaml"
+_MANNER = Manner("project file", "project: my-project")
 
 _ACCEPTED: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -32,15 +30,6 @@ _ACCEPTED: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectFile:
-    """The project file as it was written. ``project`` is None when its shape is wrong."""
-
-    document: Document
-    project: Project | None
-    findings: tuple[Finding, ...]
 
 
 def find_project(start: Path) -> Path:
@@ -55,23 +44,15 @@ def find_project(start: Path) -> Path:
 def load_project(root: Path) -> tuple[Project | None, tuple[Finding, ...]]:
     """Return the project of the folder, or None when its shape is wrong, and all findings. Raises SourceError."""
     read = read_project_file(root)
-    return read.project, read.findings
+    return read.content, read.findings
 
 
-def read_project_file(root: Path) -> ProjectFile:
+def read_project_file(root: Path) -> StrictFile[Project]:
     """Return the project file of the folder with the position of everything in it. Raises SourceError."""
-    documents, findings = parse(read_bytes(root / FILE_NAME), FILE_NAME)
-    if len(documents) != 1:
-        if not findings:
-            findings = (_not_one(documents),)
-        return ProjectFile(Document({}, {(): Position(FILE_NAME)}), None, findings)
-    document = documents[0]
-    try:
-        project = Project.model_validate(document.data)
-    except ValidationError as error:
-        wrong = (_finding(document, details["type"], details["loc"], details["msg"]) for details in error.errors())
-        return ProjectFile(document, None, (*findings, *wrong))
-    return ProjectFile(document, project, (*findings, *_variable_findings(project, document)))
+    read = checked(read_bytes(root / FILE_NAME), FILE_NAME, Project, _MANNER)
+    if read.content is None:
+        return read
+    return replace(read, findings=(*read.findings, *_variable_findings(read.content, read.document)))
 
 
 def environment_of(project: Project, name: str) -> ProjectEnvironment:
@@ -81,15 +62,6 @@ def environment_of(project: Project, name: str) -> ProjectEnvironment:
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(project.environments))}"
         raise UsageError(f"no environment '{name}' in {FILE_NAME}; {hint}")
     return project.environments[name]
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the start of a file, up to one byte more than a manifest may have. Raises SourceError."""
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
 
 def variables_of(project: Project, environment: str) -> dict[str, Scalar]:
@@ -113,39 +85,6 @@ def _part(document: Document, pointer: Pointer) -> Document:
     size = len(pointer)
     origin = {at[size:]: place for at, place in document.origin.items() if at[:size] == pointer}
     return Document(data, {(): document.at(*pointer), **origin})
-
-
-def _not_one(documents: tuple[Document, ...]) -> Finding:
-    if not documents:
-        return Finding("wrong-type", Position(FILE_NAME), "the project file is empty", hint="project: my-project")
-    message = "the project file must be one document"
-    return Finding("wrong-type", documents[1].at(), message, hint="remove the `---` line")
-
-
-def _finding(document: Document, error_type: str, location: tuple[str | int, ...], message: str) -> Finding:
-    pointer = tuple(part for part in pointer_of(location) if part != "[key]")
-    rule, hint = rule_of(error_type), None
-    if error_type == "extra_forbidden":
-        near = get_close_matches(str(pointer[-1]), _field_names(), n=1)
-        message, hint = f"no field {pointer[-1]} is known here", f"did you mean {near[0]}?" if near else None
-    elif error_type == "missing":
-        message, hint = f"{pointer[-1]} is required", f"add `{pointer[-1]}: ...`"
-    elif error_type == "string_pattern_mismatch":
-        message = f"'{pointer[-1] if '[key]' in location else _value(document, pointer)}' has not the form required"
-    return Finding(rule, document.at(*pointer), message[:1].lower() + message[1:], path=dotted(pointer), hint=hint)
-
-
-def _value(document: Document, pointer: Pointer) -> Any:
-    value: Any = document.data
-    for key in pointer:
-        value = value[key]
-    return value
-
-
-def _field_names() -> list[str]:
-    schema = Project.model_json_schema()
-    parts = [schema, *schema["$defs"].values()]
-    return sorted({name for part in parts for name in part.get("properties", {})})
 
 
 def _variable_findings(project: Project, document: Document) -> Iterator[Finding]:
