@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.kinds.forms import (
     AS_IS,
@@ -17,6 +17,9 @@ from reconciler.kinds.forms import (
     one_of,
 )
 from reconciler.kinds.kind import Field, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NEW_DEPLOYMENT = (
     "Declare a deployment under a new name beside this one, give it the traffic, then remove this one. "
@@ -45,8 +48,17 @@ def _code(value: dict[str, Any]) -> dict[str, Any]:
     return wire | {"scoringScript": value["scoring_script"]}
 
 
+def _written_code(value: Any) -> Any:
+    return _named({"code": "codeId", "scoring_script": "scoringScript"}, value)
+
+
 def _comparable_code(value: Any) -> Any:
     return {**value, "codeId": asset_id(value.get("codeId"))} if isinstance(value, dict) else value
+
+
+def _named(keys: Mapping[str, str], wire: Any) -> Any:
+    """Manifest keys for the wire keys that hold something."""
+    return {key: wire[arm] for key, arm in keys.items() if wire.get(arm)} if isinstance(wire, dict) else wire
 
 
 def _data_collector(value: dict[str, Any]) -> dict[str, Any]:
@@ -74,16 +86,50 @@ def _data_collector(value: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _written_collector(value: Any) -> Any:
+    """One rate for the collector; streams whose rates differ keep their own, which no manifest can say."""
+    if not isinstance(value, dict):
+        return value
+    wire = _comparable_collector(value)
+    rates = [collection["samplingRate"] for collection in wire["collections"].values()]
+    shared = rates[0] if len(set(rates)) == 1 else None
+    written: dict[str, Any] = {
+        "collections": {
+            name: {
+                "enabled": collection["dataCollectionMode"] == "enabled",
+                **_named({"data": "dataId", "client_id": "clientId"}, collection),
+                **({"sampling_rate": collection["samplingRate"]} if rates and shared is None else {}),
+            }
+            for name, collection in wire["collections"].items()
+        }
+    }
+    if wire["rollingRate"] != "hour":
+        written["rolling_rate"] = wire["rollingRate"]
+    if shared not in (None, 1):
+        written["sampling_rate"] = shared
+    if headers := (wire.get("requestLogging") or {}).get("captureHeaders"):
+        written["request_logging"] = {"capture_headers": headers}
+    return written
+
+
+_COLLECTION = {"dataCollectionMode": "disabled", "samplingRate": 1.0}
+"""Documented defaults of one collection (azure-rest-api-specs, machinelearning: Collection)."""
+
+
 def _comparable_collector(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
+    wire = {key: item for key, item in value.items() if item is not None}
+    if not (wire.get("requestLogging") or {}).get("captureHeaders"):
+        wire.pop("requestLogging", None)
     return {
-        **value,
+        **wire,
         "rollingRate": str(value.get("rollingRate") or "hour").lower(),
         "collections": {
-            name: {
+            name: _COLLECTION
+            | {
                 key: item.lower() if key == "dataCollectionMode" else item
-                for key, item in collection.items()
+                for key, item in (collection or {}).items()
                 if item is not None
             }
             for name, collection in (value.get("collections") or {}).items()
@@ -113,7 +159,7 @@ KIND = Kind(
         Field(
             "code_configuration",
             "properties.codeConfiguration",
-            Form(_code, _comparable_code),
+            Form(_code, _comparable_code, _written_code),
             default=None,
             structure=True,
         ),
@@ -164,13 +210,14 @@ KIND = Kind(
             "properties.requestSettings.maxQueueWait",
             DURATION_MS,
             source="deprecated on managed endpoints; documented default PT0.5S, recorded answer PT0S: left to Azure",
+            filled=("PT0S", "PT0.5S"),
         ),
         *_probe("liveness_probe", "livenessProbe"),
         *_probe("readiness_probe", "readinessProbe"),
         Field(
             "data_collector",
             "properties.dataCollector",
-            Form(_data_collector, _comparable_collector),
+            Form(_data_collector, _comparable_collector, _written_collector),
             default=None,
             structure=True,
             source="azure-rest-api-specs: 'we disable mdc when it's null'",

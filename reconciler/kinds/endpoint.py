@@ -20,6 +20,10 @@ def _identities(value: Any) -> Any:
     return value
 
 
+def _written_identities(value: Any) -> Any:
+    return [{"resource_id": key} for key in sorted(value)] if isinstance(value, dict) else value
+
+
 KIND = Kind(
     name="endpoint",
     doc="https://learn.microsoft.com/azure/machine-learning/reference-yaml-endpoint-online",
@@ -42,7 +46,7 @@ KIND = Kind(
         Field(
             "identity.user_assigned_identities",
             "identity.userAssignedIdentities",
-            Form(lambda items: {item["resource_id"]: {} for item in items}, _identities),
+            Form(lambda items: {item["resource_id"]: {} for item in items}, _identities, _written_identities),
             immutable=_NEW_ENDPOINT,
             source="learn.microsoft.com: how-to-access-resources-from-endpoints-managed-identities, 'immutable'",
         ),

@@ -41,12 +41,38 @@ def _inference_config(value: dict[str, Any]) -> dict[str, Any]:
     return {wire: value[key] for key, wire in _ROUTES.items() if value.get(key)}
 
 
+def _comparable_config(value: Any) -> Any:
+    return _inference_config(_written_config(value)) if isinstance(value, dict) else value
+
+
+def _written_config(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _route(value[wire]) for key, wire in _ROUTES.items() if value.get(wire)}
+
+
+def _route(value: Any) -> Any:
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
 def _build(value: dict[str, Any]) -> dict[str, Any]:
     return {"contextUri": value["path"], "dockerfilePath": value.get("dockerfile_path", "Dockerfile")}
 
 
 def _comparable_build(value: Any) -> Any:
-    return {**value, "contextUri": _context(value.get("contextUri"))} if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    dockerfile = value.get("dockerfilePath") or "Dockerfile"  # documented default
+    return {**value, "contextUri": _context(value.get("contextUri")), "dockerfilePath": dockerfile}
+
+
+def _written_build(value: Any) -> Any:
+    """The address that Azure keeps the context under: the folder itself cannot be had back."""
+    if not isinstance(value, dict):
+        return value
+    written = {"path": value.get("contextUri")}
+    dockerfile = value.get("dockerfilePath") or "Dockerfile"
+    return written if dockerfile == "Dockerfile" else {**written, "dockerfile_path": dockerfile}
 
 
 KIND = Kind(
@@ -57,14 +83,14 @@ KIND = Kind(
         Field(
             "conda_file",
             "properties.condaFile",
-            Form(lambda value: json.dumps(value, indent=2), _conda),
+            Form(lambda value: json.dumps(value, indent=2), _conda, _conda),
             default=None,
             immutable=_NEW_VERSION,
         ),
         Field(
             "build",
             "properties.build",
-            Form(_build, _comparable_build),
+            Form(_build, _comparable_build, _written_build),
             default=None,
             structure=True,
             immutable=_NEW_VERSION,
@@ -79,7 +105,7 @@ KIND = Kind(
         Field(
             "inference_config",
             "properties.inferenceConfig",
-            Form(_inference_config),
+            Form(_inference_config, _comparable_config, _written_config),
             default=None,
             structure=True,
             immutable=_NEW_VERSION,

@@ -1,7 +1,7 @@
 """How a value is spelled in a manifest, on the wire, and for comparison.
 
-A form turns a manifest value into ARM JSON (``to_arm``) and any ARM JSON value, ours or Azure's, into something that
-compares equal when both mean the same (``canonical``).
+A form turns a manifest value into ARM JSON (``to_arm``), any ARM JSON value, ours or Azure's, into something that
+compares equal when both mean the same (``canonical``), and ARM JSON back into what a person would write (``from_arm``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ def _same(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The two directions of one spelling. ``None`` never reaches either."""
+    """The directions of one spelling. ``None`` never reaches any.
+
+    The law: ``canonical(to_arm(from_arm(x))) == canonical(x)``. What no manifest can say, ``from_arm`` gives back as
+    something that the schema refuses.
+    """
 
     to_arm: Callable[[Any], Any] = _same
     canonical: Callable[[Any], Any] = _same
+    from_arm: Callable[[Any], Any] = _same
 
 
 _DURATION = re.compile(
@@ -48,6 +53,11 @@ def _milliseconds(value: Any) -> Any:
     if not match:
         return value
     return round(1000 * sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict().items() if number))
+
+
+def _seconds(value: Any) -> Any:
+    found = _milliseconds(value)
+    return found if isinstance(found, str) else found // 1000 if found % 1000 == 0 else found / 1000
 
 
 _WORKSPACE_ASSET = re.compile(
@@ -105,20 +115,26 @@ def _without_zeros(value: Any) -> Any:
 
 
 def _strings(value: Any) -> Any:
-    return {key: str(item) for key, item in value.items()} if isinstance(value, dict) else value
+    """A null entry of a map is no entry."""
+    return {key: str(item) for key, item in value.items() if item is not None} if isinstance(value, dict) else value
 
 
 def one_of(spellings: Mapping[str, str]) -> Form:
     """Translate a manifest enum to its wire spelling; compare without case, as Azure answers in its own."""
-    return Form(lambda value: spellings.get(str(value).lower(), value), _lower)
+    written = {wire.lower(): spelling for spelling, wire in spellings.items()}
+    return Form(
+        lambda value: spellings.get(str(value).lower(), value),
+        _lower,
+        lambda value: written.get(str(value).lower(), value),
+    )
 
 
 AS_IS = Form()
-MAP = Form(_strings, _strings)
+MAP = Form(_strings, _strings, _strings)
 CASELESS = Form(_same, _lower)
-LOCATION = Form(_place, _place)
-DURATION_MS = Form(iso_duration, _milliseconds)
-DURATION_S = Form(lambda seconds: iso_duration(round(seconds * 1000)), _milliseconds)
+LOCATION = Form(_place, _place, _place)
+DURATION_MS = Form(iso_duration, _milliseconds, _milliseconds)
+DURATION_S = Form(lambda seconds: iso_duration(round(seconds * 1000)), _milliseconds, _seconds)
 ASSET_ID = Form(_same, asset_id)
 STORAGE_URI = Form(_same, storage_uri)
-WEIGHTS = Form(_without_zeros, _without_zeros)
+WEIGHTS = Form(_without_zeros, _without_zeros, _without_zeros)

@@ -35,6 +35,7 @@ class Field:
     ``UNSET`` means that Azure decides until the manifest says otherwise. ``immutable`` holds the fix to tell;
     ``source`` says where that is documented. ``secret`` values are shown as ``(sensitive)``. ``additive`` maps may
     gain keys but neither lose nor change them; of a ``structure`` only the keys that the manifest names are compared.
+    ``filled`` are values that Azure puts where nobody named one, so that an import need not write them.
     """
 
     manifest: str
@@ -47,6 +48,7 @@ class Field:
     additive: bool = False
     structure: bool = False
     server_keys: frozenset[str] = frozenset()
+    filled: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

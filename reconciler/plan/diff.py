@@ -65,10 +65,11 @@ def merged(kind: Kind, desired: Body, live: Body, ignore: Sequence[str] = ()) ->
         if entry.arm == kind.tags_at:
             gone = _own_tags(kind, {}, live)
             wanted = {key: value for key, value in tags_of(kind, live).items() if key not in gone} | wanted
+            wanted |= _ignored_items(entry, body, ignore)
         elif entry.additive:
-            wanted = (get(body, entry.arm) or {}) | (wanted or {})
+            wanted = (get(body, entry.arm) or {}) | (wanted or {}) | _ignored_items(entry, body, ignore)
         elif isinstance(wanted, dict):
-            wanted = wanted | _ignored_items(entry, live, ignore)
+            wanted = wanted | _ignored_items(entry, body, ignore)
         put(body, entry.arm, deepcopy(wanted))
     return body
 
@@ -191,9 +192,9 @@ def _ignored(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(path, pattern) or fnmatchcase(path, pattern + ".*") for pattern in patterns)
 
 
-def _ignored_items(entry: Field, live: Body, ignore: Sequence[str]) -> Body:
-    """Entries of a live map that are to be left as they are although the map is written whole."""
-    value = get(live, entry.arm)
+def _ignored_items(entry: Field, body: Body, ignore: Sequence[str]) -> Body:
+    """Entries of the map in ``body``, as it is live, that are to stay so although the map is written whole."""
+    value = get(body, entry.arm)
     if not isinstance(value, dict):
         return {}
     return {key: item for key, item in value.items() if _ignored(f"{entry.arm}.{key}", ignore)}
