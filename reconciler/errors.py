@@ -11,6 +11,7 @@
     ├── LeaseError        somebody else works on the environment, or does by now    exit 6, transient
     │   └── LeaseHeld · LeaseLost
     ├── StateError        leases, journal or orders cannot be read or written       exit 1, transient
+    ├── ForgeError        GitHub, GitLab or Azure DevOps said no, or nothing        exit 1
     ├── EmulatorError     the embedded Azure ML cannot be reached or started        exit 1
     └── ArmError          Azure said no, or nothing                                 exit 1
         ├── NotFound · Conflict > Busy · Forbidden · Superseded
@@ -108,6 +109,15 @@ class StateError(Problem):
     """Leases, journal or orders cannot be read or written."""
 
     transient = True
+
+
+class ForgeError(Problem):
+    """GitHub, GitLab or Azure DevOps refused, or did not answer. ``retry_after_s`` is its own wish, 0 without one."""
+
+    def __init__(self, message: str, *, transient: bool = False, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after_s = retry_after_s
 
 
 class EmulatorError(Problem):
