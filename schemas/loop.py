@@ -99,7 +99,9 @@ class Webhooks(Strict):
     """Which pushes are believed: `POST /webhooks/github`, `/webhooks/gitlab`, `/webhooks/azuredevops`."""
 
     github: Secret | None = Field(default=None, description="Secret of the HMAC in `X-Hub-Signature-256`.")
-    gitlab: Secret | None = Field(default=None, description="Secret in `X-Gitlab-Token`.")
+    gitlab: Secret | None = Field(
+        default=None, description="Secret token (`X-Gitlab-Token`) or signing token (`whsec_...`)."
+    )
     azuredevops: AzureDevOpsHook | None = Field(default=None, description="Basic authentication of the service hook.")
 
 
