@@ -44,7 +44,7 @@ class Memory:
 
     ``revision`` was looked at last, ``applied_revision`` was the last to be in sync. ``due_at`` is when the next pass
     is due; ``failures`` counts passes in a row that failed for a reason that may pass. ``stalled`` is by resource.
-    ``retried`` is the last order to retry that was followed. ``told`` and ``marked`` belong to notifications.
+    ``retried`` is the last order to retry that was followed. ``told`` is what notifications remember, as JSON.
     """
 
     revision: str = ""
@@ -56,7 +56,6 @@ class Memory:
     stalled: Mapping[str, Stall] = field(default_factory=dict)
     retried: str = ""
     told: Any = None
-    marked: Any = None
 
     def to_json(self) -> bytes:
         """The document that a store keeps."""
@@ -81,7 +80,6 @@ class Memory:
             stalled=_stalls(read.get("stalled")),
             retried=_text(read.get("retried")),
             told=read.get("told"),
-            marked=read.get("marked"),
         )
 
     def condition(self, type_: ConditionType) -> Condition | None:

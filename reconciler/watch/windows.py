@@ -20,7 +20,7 @@ def zone_of(name: str) -> ZoneInfo:
     """The IANA time zone. Raises ValueError."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"no time zone is called '{name}'") from error
 
 

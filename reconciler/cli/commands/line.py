@@ -75,7 +75,7 @@ APPLY_EXAMPLES = """\
   aml-gitops apply -e prod prod.plan --yes             exactly the saved plan, or exit 5
   aml-gitops apply -e dev --confirm endpoint/churn     agree that endpoint/churn stops serving
   aml-gitops apply -e prod --select endpoint/churn     only churn, and what it needs
-  aml-gitops apply -e prod --override-window           a hotfix, outside of the sync windows"""
+  aml-gitops apply -e prod --override                  a hotfix, outside of the sync windows"""
 
 
 def _apply(commands: Any) -> None:
@@ -85,7 +85,7 @@ def _apply(commands: Any) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; required without a terminal")
     _confirm_option(parser)
     select_option(parser)
-    parser.add_argument("--override-window", action="store_true", help="write although the sync windows are closed")
+    parser.add_argument("--override", action="store_true", help="write although suspended, or outside of the sync windows")
     output_option(parser, "text", "json")
 
 

@@ -1,0 +1,208 @@
+"""The loop: follow a source, and keep every environment of its project reconciled, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.errors import Problem, SourceUnavailable
+from reconciler.source.touched import touched
+from reconciler.watch.environment import Environment
+from reconciler.watch.revision import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from reconciler.source.checkout import Source
+    from reconciler.watch.environment import World
+    from reconciler.watch.revision import Revision
+    from reconciler.watch.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+LOOKS_APART_S = 0.5
+"""However many pushes and changes come, the source is looked at no more often than this."""
+
+
+@dataclass
+class Followed:
+    """How the source stands, for probes and metrics. ``looked_at_s`` is when the last look began (0: never)."""
+
+    looked_at_s: float = 0.0
+    problem: Exception | None = None
+    failures: int = 0
+    read: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Loop:
+    """Follows one source. ``only`` names the environments to reconcile; empty means all that the project has."""
+
+    def __init__(
+        self,
+        source: Source,
+        world: Callable[[Loop], World],
+        only: Collection[str] = (),
+        on_look: Callable[[Exception | None], None] = lambda _: None,
+    ) -> None:
+        self.followed = Followed()
+        self.environments: dict[str, Environment] = {}
+        self._source = source
+        self._only = frozenset(only)
+        self._world = world(self)
+        self._on_look = on_look
+        self._revision: Revision | None = None
+        self._looking = asyncio.Lock()
+        self._pushed = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._in_tasks = False
+
+    # -- what it is told -------------------------------------------------------------------------------------------
+
+    def pushed(self) -> None:
+        """Somebody says that there is something new: look soon."""
+        self._pushed.set()
+
+    def stop(self) -> None:
+        """End at the next safe point of every environment."""
+        self._stopped.set()
+        for environment in self.environments.values():
+            environment.stop()
+
+    # -- the source ------------------------------------------------------------------------------------------------
+
+    async def refresh(self, since: float) -> Revision | None:
+        """The newest revision as of a look that began at or after ``since``; the last good one when that failed."""
+        if self.followed.looked_at_s < since:
+            await self.look(since)
+        return self._revision
+
+    async def look(self, since: float | None = None) -> None:
+        """Look at the source, and hand what is new to the environments. What fails is remembered, not raised."""
+        async with self._looking:
+            if since is not None and self.followed.looked_at_s >= since:
+                return  # Somebody else looked while we waited for our turn.
+            self.followed.looked_at_s = self._world.now()
+            try:
+                await self._take(await self._source_latest())
+            except Exception as error:
+                self._failed(error)
+            else:
+                self.followed.problem, self.followed.failures = None, 0
+                self.followed.read.set()
+            self._on_look(self.followed.problem)
+
+    async def _source_latest(self) -> Revision:
+        checkout = await self._source.latest()
+        known = self._revision
+        if known is not None and known.checkout == checkout:
+            return known
+        return await opened(checkout)
+
+    async def _take(self, revision: Revision) -> None:
+        before, self._revision = self._revision, revision
+        names = [name for name in revision.project.environments if not self._only or name in self._only]
+        for name in self._only - set(names):
+            log.error("no such environment in gitops.yaml", extra={"environment": name})
+        if before is revision:
+            concerned: Collection[str] = ()
+        else:
+            paths = await self._source.paths_between(before.checkout, revision.checkout) if before else None
+            concerned = touched(paths, revision.project, names)
+            log.info("new revision", extra={"revision": revision.name, "concerns": ",".join(sorted(concerned))})
+        for name in set(self.environments) - set(names):
+            log.warning("left gitops.yaml: no longer reconciled, nothing deleted", extra={"environment": name})
+            self.environments.pop(name).stop()
+        for name in names:
+            if name not in self.environments:
+                self.environments[name] = Environment(name, self._world)
+                self.environments[name].see(revision, at_once=True)
+                self._start(name)
+            else:
+                self.environments[name].see(revision, at_once=name in concerned)
+        if before is not revision:
+            await self._source.keep([kept.checkout for kept in (before, revision) if kept is not None])
+
+    def _failed(self, error: Exception) -> None:
+        self.followed.problem = error
+        self.followed.failures += 1
+        if not isinstance(error, Problem):
+            log.error("looking at the source broke", exc_info=error)
+        else:
+            log.warning("the source cannot be had", extra={"error": str(error)})
+        for environment in self.environments.values():
+            environment.source_failed(error)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the source and reconcile, until ``stop``."""
+        self._in_tasks = True
+        for name in self.environments:
+            self._start(name)
+        try:
+            while not self._stopped.is_set():
+                await self.look()
+                await self._until_next_look()
+        finally:
+            for environment in self.environments.values():
+                environment.stop()
+            await self._end(list(self._tasks.values()))
+
+    async def once(self) -> Mapping[str, Verdict | None]:
+        """One look and one pass of each environment, side by side. None for one that another replica holds.
+
+        Raises what keeps the source from being read.
+        """
+        await self.look()
+        if self._revision is None and self.followed.problem is not None:
+            raise self.followed.problem
+        try:
+            await asyncio.gather(*(environment.pass_once() for environment in self.environments.values()))
+        finally:
+            for environment in self.environments.values():
+                await environment.close()
+        return {name: environment.verdict for name, environment in sorted(self.environments.items())}
+
+    def _start(self, name: str) -> None:
+        if self._in_tasks and name not in self._tasks:
+            task = asyncio.get_running_loop().create_task(self.environments[name].run(), name=name)
+            self._tasks[name] = task
+            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for the environments to come to their safe points; cancelled, do not wait for them."""
+        try:
+            await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(tasks)
+            raise
+
+    async def _until_next_look(self) -> None:
+        """Until something changed, a push was announced, or the time has come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKS_APART_S):
+                await self._stopped.wait()
+        failures = self.followed.failures
+        transient = isinstance(self.followed.problem, SourceUnavailable)
+        pause_s = (
+            self._world.retry_s(failures)
+            if failures and transient
+            else self._world.pause_s(self._world.settings.poll_s)
+        )
+        waits = [
+            asyncio.ensure_future(wait) for wait in (self._source.changed(), self._pushed.wait(), self._stopped.wait())
+        ]
+        try:
+            await asyncio.wait(waits, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._pushed.clear()
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
