@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.domain import Pointer
 
@@ -30,3 +30,18 @@ def dotted(pointer: Pointer) -> str:
     for key in pointer:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
     return text
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """``; did you mean 'deployment/churn/blue'?`` for a name that is none of ``names``; empty when none is near.
+
+    Half a name is near too: ``churn/blue`` without its kind, ``model/churn`` without its version.
+    """
+    from difflib import get_close_matches
+
+    known = sorted(set(names))
+    wanted = given.lower()
+    near = [name for name in known if name.lower() == wanted or name.lower().endswith(f"/{wanted}")]
+    near += [name for name in known if name.lower().startswith((f"{wanted}:", f"{wanted}/"))]
+    near += get_close_matches(given, known, 1)
+    return f"; did you mean '{near[0]}'?" if near else ""

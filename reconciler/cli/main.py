@@ -16,6 +16,13 @@ from reconciler.errors import ManifestError, PlanRefused, Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EXAMPLES = """\
+  aml-gitops validate                    are the manifests right?
+  aml-gitops plan -e dev                 what would change, and why?
+  aml-gitops apply -e dev                change it
+  aml-gitops status -e dev               how does it stand?
+  aml-gitops explain -e dev endpoint/churn"""
+
 EXIT_CODES = """\
 exit codes:
   0 done or in sync    1 failed            2 changes pending (plan --detailed-exitcode)
@@ -27,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``aml-gitops`` and return its exit code."""
     # A plan of 10,000 builds millions of small values and drops few: looking for cycles less often saves a sixth.
     gc.set_threshold(100_000, 50, 1000)
-    parser = _parser()
+    parser = command_line()
     options = parser.parse_args(arguments)
     check_environment(parser, options)
     from reconciler.cli import output
@@ -61,11 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> Parser:
+def command_line() -> Parser:
+    """The whole command line, without any command loaded."""
     parser = Parser(
         prog="aml-gitops",
         description="GitOps for private Azure Machine Learning: live endpoints become what the manifests say.",
-        epilog=EXIT_CODES,
+        epilog=f"examples:\n{EXAMPLES}\n\n{EXIT_CODES}",
     )
     parser.add_argument("--version", action=_Version)
     common_options(parser, top=True)

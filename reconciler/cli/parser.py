@@ -24,13 +24,31 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse, and end when something is left: the command's own parser knows its options, the one above does not."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error("; ".join(self._unknown(word) for word in unknown))
+        return options, unknown
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"'{word}' is one argument too many"
+        name = word.partition("=")[0]
+        valid = [text for action in self._actions for text in action.option_strings if action.help != "==SUPPRESS=="]
+        near = get_close_matches(name, valid, 1)
+        return f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
+
     def error(self, message: str) -> NoReturn:
         """End with 64, the usage, and the nearest valid choice."""
-        found = re.search(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<valid>.*)\)", message)
+        found = re.search(
+            r"(?P<where>argument \S+: )?invalid choice: '(?P<given>[^']*)' \(choose from (?P<valid>.*)\)", message
+        )
         if found:
             valid = re.findall(r"[\w-]+", found["valid"])
             near = get_close_matches(found["given"], valid, 1)
-            message = f"there is no '{found['given']}'" + (
+            where = f"{found['where']}" if (found["where"] or "").startswith("argument -") else ""
+            message = f"{where}there is no '{found['given']}'" + (
                 f"; did you mean '{near[0]}'?" if near else f"; choose from {', '.join(valid)}"
             )
         self.print_usage(sys.stderr)

@@ -43,6 +43,10 @@ def show(plan: Plan, form: str) -> None:
         output.show_json(plan_json(plan))
     elif form == "markdown":
         output.show(plan_markdown(plan))
+    elif form == "html":
+        from reconciler.render.html import plan_html
+
+        output.show(plan_html(plan))
     else:
         output.show(plan_text(plan, colour=output.coloured(sys.stdout)))
 
