@@ -231,17 +231,7 @@ class Cloud:
     async def arm(self, network="managed_vnet", cut=None, faults=None, watch=None):
         """A session of the reconciler with this region, and its transport."""
         transport = Transport(self.service, cut, faults, watch)
-        connection = Connection(
-            target=self.target,
-            network=network,
-            base_url="https://127.0.0.1",
-            scope="https://management.azure.com/.default",
-            credential=_Credential(self.service),
-            poll_interval_s=0.0,
-            busy_wait_s=0.0,
-            retry_backoff_s=0.0,
-        )
-        async with connect(connection, transport=transport) as arm:
+        async with connect(connection_of(self, network), transport=transport) as arm:
             yield arm, transport
 
     async def raw(self, method, path, body=None):
@@ -264,6 +254,20 @@ class Cloud:
     async def service_get(self, path):
         """Look without waiting for operations to end."""
         return await self.send("GET", path)
+
+
+def connection_of(cloud, network="managed_vnet"):
+    """How the reconciler reaches a region."""
+    return Connection(
+        target=cloud.target,
+        network=network,
+        base_url="https://127.0.0.1",
+        scope="https://management.azure.com/.default",
+        credential=_Credential(cloud.service),
+        poll_interval_s=0.0,
+        busy_wait_s=0.0,
+        retry_backoff_s=0.0,
+    )
 
 
 async def plan_of(cloud, root, environment="test", revision="r1", **session):
