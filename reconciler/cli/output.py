@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from reconciler import log
 from reconciler.domain import Severity
 
 if TYPE_CHECKING:
@@ -24,29 +25,20 @@ class _Colour:
     wish = "auto"
 
 
+class _Stderr:
+    """Whether every line on stderr is JSON, as ``--log-format`` said."""
+
+    json_lines = False
+
+
 def set_up(options: argparse.Namespace) -> None:
     """Remember the wish for colour and start logging."""
     _Colour.wish = options.color
     # A closed stdout or stderr is None in Python; what goes there goes nowhere.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
-    logging.basicConfig(
-        level=options.log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s%(extra)s"
-    )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_with_extra)
-    # The libraries below us log requests at INFO; their headers are not ours to show.
-    logging.getLogger("azure").setLevel(logging.WARNING)
-    logging.getLogger("msal").setLevel(logging.WARNING)
-
-
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "extra", "asctime"}
-
-
-def _with_extra(record: logging.LogRecord) -> bool:
-    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-    record.extra = "".join(f" {key}={value}" for key, value in extra.items())
-    return True
+    log.set_up(options.log_level, options.log_format)
+    _Stderr.json_lines = options.log_format == "json"
 
 
 def coloured(stream: TextIO) -> bool:
@@ -68,8 +60,11 @@ def show_json(document: Body | list[Any]) -> None:
 
 def note(text: str) -> None:
     """Tell how it goes. When stderr is gone there is nobody to tell, and what is under way goes on."""
+    if _Stderr.json_lines:
+        log.say(text)
+        return
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(log.concealed(text) + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - Python flushes it once more when it ends
@@ -77,10 +72,13 @@ def note(text: str) -> None:
 
 def error(text: str, request_id: str = "") -> None:
     """Say why it ended."""
+    if _Stderr.json_lines:
+        log.say(text, logging.ERROR, **({"request_id": request_id} if request_id else {}))
+        return
     suffix = f" (request id {request_id})" if request_id else ""
     from reconciler.render import printable
 
-    sys.stderr.write(f"aml-gitops: {printable(text)}{suffix}\n")
+    sys.stderr.write(f"aml-gitops: {log.concealed(printable(text))}{suffix}\n")
 
 
 def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
@@ -102,7 +100,13 @@ def findings_text(findings: Sequence[Finding], *, colour: bool) -> str:
 
 def findings_to_stderr(findings: Sequence[Finding]) -> None:
     """All findings and their number, as an error."""
-    sys.stderr.write(findings_text(findings, colour=coloured(sys.stderr)))
+    if _Stderr.json_lines:
+        for finding in findings:
+            told = {"rule": finding.rule, "resource": finding.resource, "path": finding.path, "fix": finding.hint}
+            told = {"position": str(finding.position), **{key: value for key, value in told.items() if value}}
+            log.say(finding.message, getattr(logging, finding.severity.upper()), **told)
+    else:
+        sys.stderr.write(log.concealed(findings_text(findings, colour=coloured(sys.stderr))))
     error(count_of(findings))
 
 
