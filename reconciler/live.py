@@ -37,6 +37,11 @@ async def read(arm: Arm, resources: Sequence[Resource], *, prune: bool) -> Live:
     return Live(workspace, serving | assets)
 
 
+async def read_assets(arm: Arm, refs: Iterable[Ref]) -> dict[Ref, Body]:
+    """The asset versions of these refs; what does not exist is left out."""
+    return await _assets(arm, asyncio.Semaphore(READERS), sorted(refs), prune=False)
+
+
 async def _gated(gate: asyncio.Semaphore, call: Callable[[], Awaitable[T]]) -> T:
     async with gate:
         return await call()
