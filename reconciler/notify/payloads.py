@@ -11,9 +11,9 @@ from reconciler.notify.rules import News
 if TYPE_CHECKING:
     from reconciler.notify.rules import Message
 
-MESSAGE_CHARACTERS = 1500
+MESSAGE_CHARACTERS = 1000
 RESOURCES = 10
-RESOURCE_CHARACTERS = 120
+RESOURCE_CHARACTERS = 100
 _SIGN = {News.FAILING: "🔴", News.STILL_FAILING: "🔴", News.RECOVERED: "🟢"}
 _VERB = {News.FAILING: "fails", News.STILL_FAILING: "still fails", News.RECOVERED: "has recovered"}
 

@@ -19,8 +19,8 @@ TOKEN_HELP: Mapping[ForgeName, str] = {
     "`permissions`",
     "gitlab": "make a project access token with the scope `api` and the role Reporter, and a masked variable of it; "
     "the job token may not write comments",
-    "azuredevops": "set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the `env` of the step, and let the build service "
-    "contribute to pull requests",
+    "azuredevops": "set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the `env` of the step, and let the build "
+    "service contribute to pull requests",
 }
 
 
@@ -68,7 +68,7 @@ def place_of(
 
     make = {"github": _github, "gitlab": _gitlab, "azuredevops": _azure_devops}[name]
     made = make(environ, wanted)
-    number = (pull_request or _number(name, environ, event)).strip()
+    number = (_number(name, environ, event) if pull_request is None else pull_request).strip()
     if pull_request is not None and not re.fullmatch(r"[1-9][0-9]{0,17}", number):
         raise UsageError(f"--pull-request '{pull_request}' is no number of a pull request")
     if not re.fullmatch(r"[1-9][0-9]{0,17}", number):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from reconciler.notify.marks import STATES, Marks, is_commit
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Json = dict[str, Any]
+MOST_PASSES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,23 @@ def remembered_from(value: object) -> Remembered:
 
 def _failure(value: object) -> Failure | None:
     match value:
-        case [int() | float() as since_s, int() as passes] if isfinite(since_s):
-            return Failure(float(since_s), passes)
+        case [since, int() as passes] if (since_s := _seconds(since)) is not None:
+            return Failure(since_s, min(passes, MOST_PASSES))
     return None
+
+
+def _seconds(value: object) -> float | None:
+    # A time of thousands of years is a broken document, and some such numbers no float can hold.
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
 
 
 def _told(value: object) -> Told:
     match value:
-        case {"open": bool() as is_open, "at": int() | float() as at_s, "revision": str() as revision, **others}:
+        case {"open": bool() as is_open, "at": at, "revision": str() as revision, **others}:
             reasons = others.get("reasons")
             known = reasons if isinstance(reasons, list) else ()
-            if isfinite(at_s):
-                return Told(is_open, float(at_s), revision, tuple(one for one in known if isinstance(one, str)))
+            if (at_s := _seconds(at)) is not None:
+                return Told(is_open, at_s, revision, tuple(one for one in known if isinstance(one, str)))
     return Told()
 
 
