@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
 
 class Lease(Protocol):
     """The right to write to one environment, for as long as it lasts; renewed in the background.
 
     ``epoch`` grows with every lease of the environment, whoever takes it. ``memory`` is the document that the holder
-    before saved, None when there was none.
+    before saved, None when there was none, or an empty one. ``fence_file`` is what child processes look at, with
+    ``reconciler.state.fence.check_fence``; None when the store has no such thing.
     """
 
     epoch: int
     memory: bytes | None
+    fence_file: Path | None
 
     def check(self) -> None:
         """Raise LeaseLost unless the right still holds, by this machine's own clock. Called right before each write.
@@ -26,11 +29,17 @@ class Lease(Protocol):
         is suspended.
         """
 
+    def until(self) -> float:
+        """Until when it surely holds, in seconds of ``reconciler.state.clock``; infinite when it cannot run out."""
+
     async def save(self, memory: bytes) -> None:
         """Replace the document, only while the lease is ours. Raises LeaseLost, StateError."""
 
     async def record(self, entry: bytes) -> None:
-        """Append one line to the journal, only while the lease is ours. Raises LeaseLost, StateError."""
+        """Append one line to the journal, only while the lease is ours. Raises LeaseLost, StateError.
+
+        The caller puts the epoch into the entry.
+        """
 
 
 class Store(Protocol):
