@@ -182,17 +182,21 @@ def _text(found: Explanation, wanted: Wanted, error: str, *, colour: bool) -> st
     for refusal in found.said.refusals:
         lines += ["", paint(f"  ! refused: {refusal.rule}", "!", on=colour), f"        {printable(refusal.message)}"]
         lines += [f"        fix: {printable(refusal.hint)}"] * bool(refusal.hint)
+    alike = [row for row in found.fields if not row.differs and row.path not in _OBVIOUS]
     for title, rows in (
-        ("differs", [row for row in found.fields if row.differs]),
-        ("agrees", [row for row in found.fields if not row.differs and row.classes[0] not in _AZURES]),
-        ("is Azure's to decide", [row for row in found.fields if not row.differs and row.classes[0] in _AZURES]),
+        ("Differs", found.differing),
+        ("Agrees", [row for row in alike if row.classes[0] not in _APART]),
+        ("Ignored, as the manifest says", [row for row in alike if row.classes[0] == "ignored"]),
+        ("Not compared: Azure's, or our own bookkeeping", [row for row in alike if row.classes[0] in _AZURES]),
     ):
         if rows:
-            lines += ["", paint(f"What {title}", "bold", on=colour), *_table(rows, whole=title == "differs")]
+            lines += ["", paint(title, "bold", on=colour), *_table(rows, whole=title == "Differs")]
     return "\n".join(lines) + "\n"
 
 
 _AZURES = ("left to Azure", "server-owned", "bookkeeping")
+_APART = (*_AZURES, "ignored")
+_OBVIOUS = ("id", "name", "type", "systemData")
 
 
 def _facts(found: Explanation, wanted: Wanted, error: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import output
 from reconciler.cli.place import project_of
-from reconciler.errors import StateError
+from reconciler.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def remembered(root: Path, environment: str) -> Remembered | None:
 
     try:
         document, holder = asyncio.run(read())
-    except StateError as error:
+    except (StateError, UsageError) as error:
         output.note(f"aml-gitops: what the loop knows cannot be read, so it is left out: {error}")
         return None
     return None if document is None else Remembered(Memory.from_json(document), holder)

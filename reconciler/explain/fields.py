@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.kinds.kind import Kind
 
 
+NOT_SHOWN = "(not shown)"
 _WRITE_ONLY = frozenset({"properties.keys"})
 """Taken at creation and never answered (azure-rest-api-specs: 'will always be returned as null')."""
 _ELSEWHERE = ("properties.traffic", "properties.mirrorTraffic", *_WRITE_ONLY)
@@ -101,7 +102,7 @@ class _Table:
             note = "not in the manifest any more: it is to go"
         elif classes == ["left to Azure"] and entry.arm == self.kind.tags_at:
             note = "somebody else's tag: it stays"
-        if entry.immutable and self.live:
+        if entry.immutable and self.live and (ours is not UNSET or change is not None):
             classes.append("immutable")
             if change is not None and not (entry.additive and change.before is None):
                 note = f"Azure does not change it on an existing resource. {entry.immutable}"
@@ -143,9 +144,9 @@ def _azures(kind: Kind, live: Body) -> Iterator[FieldState]:
     known = (*kind.by_arm, *kind.server_owned, *_ELSEWHERE)
     for steps, value in _flat(live, ()):
         name = ".".join(steps)
-        if value is not None and not any(name == other or name.startswith(f"{other}.") for other in known):
-            note = "not known here, so not shown; a PUT carries it along as it is"
-            yield FieldState(name, ("left to Azure",), None, value, differs=False, sensitive=True, note=note)
+        if value not in (None, {}, []) and not any(name == other or name.startswith(f"{other}.") for other in known):
+            note = "not known here, so its value is not shown; a PUT carries it along as it is"
+            yield FieldState(name, ("left to Azure",), None, NOT_SHOWN, differs=False, note=note)
 
 
 def _leaves(entry: Field, value: Any) -> dict[str, Any]:

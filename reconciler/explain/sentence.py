@@ -19,6 +19,13 @@ _DOES: Final = {
     Verb.DELETE: "deletes it",
     Verb.ADOPT: "takes it over",
 }
+_NOUN: Final = {
+    Verb.CREATE: "creation",
+    Verb.UPDATE: "update",
+    Verb.REPLACE: "replacement",
+    Verb.DELETE: "deletion",
+    Verb.ADOPT: "adoption",
+}
 
 
 def declared(facts: Explanation, live: Body | None) -> str:
@@ -67,7 +74,7 @@ def _difference(facts: Explanation, live: Body | None) -> str:
 def _plans(facts: Explanation) -> str:
     said = facts.said
     if said.held:
-        return f". To {said.held.verb} it is held back: {said.held.reason}."
+        return f". The {_NOUN[said.held.verb]} is held back: {said.held.reason}."
     if said.action:
         return f". The plan {_DOES[said.action.verb]}{', but the plan is refused' if facts.blocked else ''}."
     if said.drift and not said.drift.healed:
@@ -90,7 +97,7 @@ def undeclared(facts: Explanation) -> str:
     if said.refusals:
         return f"{begin}. It cannot go: {said.refusals[0].message}."
     if said.held:
-        return f"{begin}. To {said.held.verb} it is held back: {said.held.reason}."
+        return f"{begin}. Its {_NOUN[said.held.verb]} is held back: {said.held.reason}."
     if said.action:
         return f"{begin}. The plan {_DOES[said.action.verb]}: {said.action.reason}."
     if said.taken_along_by:
