@@ -221,7 +221,7 @@ def _handlers(stub: ForgeStub) -> list[web.RouteDef]:  # noqa: C901 - three smal
     async def hook(request: web.Request) -> web.Response:
         return web.Response(status=202 if "teams" in request.path else 200, text="ok")
 
-    azure_pr = "/org/My%20Project/_apis/git/repositories/repo/pullRequests/17/threads"
+    azure_pr = "/org/{project:My Project|My%20Project}/_apis/git/repositories/repo/pullRequests/17/threads"
     return [
         web.post("/graphql", graphql),
         web.get("/repos/acme/ml/issues/17/comments", github_list),
@@ -240,7 +240,7 @@ def _handlers(stub: ForgeStub) -> list[web.RouteDef]:  # noqa: C901 - three smal
         web.post(azure_pr, azure_create),
         web.patch(azure_pr + "/{id}/comments/{comment}", azure_edit),
         web.delete(azure_pr + "/{id}/comments/{comment}", azure_delete),
-        web.post("/org/My%20Project/_apis/git/repositories/repo/commits/{sha}/statuses", azure_status),
+        web.post("/org/{project:My Project|My%20Project}/_apis/git/repositories/repo/commits/{sha}/statuses", azure_status),
         web.post("/hook/{name:.*}", hook),
     ]
 

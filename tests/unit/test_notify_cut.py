@@ -10,8 +10,9 @@ from reconciler.notify.cut import NOTE, cut
 
 LINES = [
     "plain text", "", "- item `<details>`", "| a | b |", "```diff", "```", "~~~", "````", "- before: <details>",
-    "+ after: 1",     "<details><summary>update <code>endpoint/churn</code></summary>", "</details>", 
-    "<summary>", "</summary>", "é🔥" * 9,     "<table>", "<tr><td>x</td></tr>", "</table>", "   ```", "``` a `b`", "> quoted",
+    "+ after: 1", "<details><summary>update <code>endpoint/churn</code></summary>", "</details>",
+    "<summary>", "</summary>", "é🔥" * 9, "<table>",
+    "<tr><td>x</td></tr>", "</table>", "   ```", "``` a `b`", "> quoted",
 ]  # fmt: skip
 
 
