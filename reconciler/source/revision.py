@@ -7,11 +7,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
+from reconciler.source.differ import below
+from reconciler.source.environ import without_git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 UNVERSIONED = "unversioned"
+DIRTY = "-dirty"
 GIT_TIMEOUT_S = 30
 
 
@@ -27,7 +30,38 @@ def revision_of(root: Path, *, beside: Path | None = None) -> str:
         return UNVERSIONED
     but = [f":(exclude){beside.resolve().relative_to(root.resolve())}"] if beside and _lies_in(beside, root) else []
     changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", ".", *but)
-    return head.strip() + ("-dirty" if changed else "")
+    return head.strip() + (DIRTY if changed else "")
+
+
+def author_of(root: Path) -> str:
+    """Author of the commit that ``root`` is at, as ``Name <mail>``; empty without one. Raises SourceError."""
+    said = _git(root, "log", "-1", "--no-show-signature", "--format=%an <%ae>") or ""
+    return "".join(character for character in said.strip() if character.isprintable())
+
+
+def git_folders(root: Path) -> tuple[Path, ...]:
+    """Where Git keeps what moves with a commit: HEAD, index and refs. None outside of a repository. Raises SourceError.
+
+    They are two in a linked worktree.
+    """
+    said = _git(root, "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir")
+    return tuple(sorted({root.__class__(line) for line in (said or "").splitlines()}))
+
+
+def paths_between(root: Path, before: str, after: str) -> frozenset[str] | None:
+    """Files below ``root`` that two commits differ in, relative to it; None when Git cannot tell, or a link hides it.
+
+    Raises SourceError.
+    """
+    folder = _git(root, "rev-parse", "--show-prefix")
+    if folder is None:
+        return None
+    for commit in (before, after):
+        listed = _git(root, "ls-tree", "-r", "-z", commit, ".")
+        if listed is None or any(entry.startswith("120000 ") for entry in listed.split("\0")):
+            return None
+    named = _git(root, "diff-tree", "-r", "-z", "--no-renames", "--name-only", before, after)
+    return None if named is None else below(os.fsencode(named), folder.strip().rstrip("/") or ".")
 
 
 def _lies_in(file: Path, folder: Path) -> bool:
@@ -39,18 +73,17 @@ def _git(root: Path, *arguments: str) -> str | None:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments],
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=GIT_TIMEOUT_S,
             check=False,
-            env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+            env=without_git(os.environ),
         )
     except FileNotFoundError:
         return None
     except subprocess.TimeoutExpired as error:
         raise SourceError(f"git {arguments[0]} did not answer within {GIT_TIMEOUT_S} s in {root}") from error
     if done.returncode == 0:
-        return done.stdout
-    if "not a git repository" in done.stderr or not done.stderr.strip():
+        return os.fsdecode(done.stdout)
+    said = done.stderr.decode(errors="replace").strip()
+    if "not a git repository" in said or not said:
         return None
-    raise SourceError(f"git {arguments[0]} failed in {root}: {done.stderr.strip()}")
+    raise SourceError(f"git {arguments[0]} failed in {root}: {said}")
