@@ -23,31 +23,41 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
+        self._words: list[str] = []
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, and end when something is left: the command's own parser knows its options, the one above does not."""
+        self._words = list(sys.argv[1:] if args is None else args)
         options, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error("; ".join(self._unknown(word) for word in unknown))
+            # What follows an unknown option may be its value, and that is not ours to repeat.
+            strange = [word for word in unknown if word.startswith("-")]
+            told = [self._no_option(word) for word in strange] or [f"'{unknown[0]}' is one argument too many"]
+            self.error("; ".join(told))
         return options, unknown
 
-    def _unknown(self, word: str) -> str:
-        if not word.startswith("-"):
-            return f"'{word}' is one argument too many"
+    def _no_option(self, word: str) -> str:
         name = word.partition("=")[0]
-        valid = [text for action in self._actions for text in action.option_strings if action.help != "==SUPPRESS=="]
-        near = get_close_matches(name, valid, 1)
+        near = get_close_matches(name, self._option_string_actions, 1)
         return f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+    def _unknown_before(self, command: str) -> str | None:
+        """The unknown option whose value was taken for the command."""
+        before = self._words[: self._words.index(command)] if command in self._words else []
+        words = (word for word in before if word.startswith("-"))
+        return next((word for word in words if word.partition("=")[0] not in self._option_string_actions), None)
 
     def error(self, message: str) -> NoReturn:
         """End with 64, the usage, and the nearest valid choice."""
         found = re.search(
-            r"(?P<where>argument \S+: )?invalid choice: '(?P<given>[^']*)' \(choose from (?P<valid>.*)\)", message
+            r"(?P<where>argument -\S+: )?invalid choice: '(?P<given>[^']*)' \(choose from (?P<valid>.*)\)", message
         )
-        if found:
+        if found and not found["where"] and (strange := self._unknown_before(found["given"])):
+            message = self._no_option(strange)
+        elif found:
             valid = re.findall(r"[\w-]+", found["valid"])
             near = get_close_matches(found["given"], valid, 1)
-            where = f"{found['where']}" if (found["where"] or "").startswith("argument -") else ""
+            where = found["where"] or ""
             message = f"{where}there is no '{found['given']}'" + (
                 f"; did you mean '{near[0]}'?" if near else f"; choose from {', '.join(valid)}"
             )
