@@ -9,8 +9,9 @@ from in_process import Cloud, Cut, Faults, Transport, connection_of
 from reconciler.arm.budget import Budget
 from reconciler.arm.client import connect
 from reconciler.source.checkout import Checkout
-from reconciler.watch.environment import Environment, World
+from reconciler.watch.environment import Environment
 from reconciler.watch.revision import opened
+from reconciler.watch.world import World
 from schemas.loop import Loop as Settings
 
 __all__ = ["Clock", "Cloud", "Cut", "Faults", "FolderSource", "Hearing", "Replica"]

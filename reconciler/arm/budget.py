@@ -1,9 +1,8 @@
 """How many requests Azure Resource Manager still takes, and how long to wait when it takes no more.
 
-Every subscription has token buckets for each principal and region: 250 reads that refill at 25 a second, 200 writes and
-200 deletes that refill at 10
-(learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling). Each answer tells what is left. One Budget is shared by all environments of a subscription, so that many environments
-together stay below what each alone would.
+Every subscription has token buckets for each principal and region: 250 reads that refill at 25 a second, 200 writes
+and 200 deletes that refill at 10 (learn.microsoft.com: request-limits-and-throttling). Each answer tells what is left.
+One Budget is shared by all environments of a subscription, so that together they stay below what each alone would.
 """
 
 from __future__ import annotations

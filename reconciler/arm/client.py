@@ -16,6 +16,7 @@ from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
 from reconciler.arm.budget import Budget, Budgeted
 from reconciler.arm.failures import from_response, from_transport
+from reconciler.arm.fence import Fence, Fenced
 from reconciler.arm.waiting import Waiting
 from reconciler.arm.wire_guard import WireGuard
 from reconciler.errors import ArmError, NotFound, Unavailable
@@ -23,8 +24,7 @@ from reconciler.kinds.kind import API_VERSION
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Mapping
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline import PipelineRequest
@@ -91,30 +91,6 @@ class _Observed(policies.SansIOHTTPPolicy[Any, Any]):
         )
 
 
-@dataclass(slots=True)
-class Fence:
-    """What stands before every write: ``check`` raises LeaseLost once the right to write is gone.
-
-    ``file`` is where the upload process, which writes too, finds how long the right lasts; None when it always does.
-    A session outlives a lease, so both are set anew for each pass.
-    """
-
-    check: Callable[[], None] = lambda: None
-    file: Path | None = None
-
-
-class _Fenced(policies.SansIOHTTPPolicy[Any, Any]):
-    """Asks the fence right before a write is sent, retries included."""
-
-    def __init__(self, fence: Fence) -> None:
-        super().__init__()
-        self._fence = fence
-
-    def on_request(self, request: PipelineRequest[Any]) -> None:
-        if request.http_request.method not in ("GET", "HEAD"):
-            self._fence.check()
-
-
 @asynccontextmanager
 async def connect(
     connection: Connection,
@@ -152,7 +128,7 @@ async def connect(
         ),
         Budgeted(budget, waiting.sleep),
         policies.AsyncBearerTokenCredentialPolicy(connection.credential, connection.scope),
-        _Fenced(fence),
+        Fenced(fence),
         observed,
     ]
     client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(

@@ -15,7 +15,7 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.arm.failures import storage_failure
-from reconciler.errors import ArmError
+from reconciler.errors import ArmError, LeaseLost
 from reconciler.kinds.kind import arm_path, put
 from reconciler.load.survey import content_hash, contents
 
@@ -100,6 +100,7 @@ class Uploader:
         )
         try:
             for name, source in await asyncio.to_thread(contents, folder):
+                self._arm.fence.check()
                 with source.open("rb") as data:
                     await container.upload_blob(name, data, overwrite=True)
         except AzureError as error:
@@ -111,6 +112,7 @@ class Uploader:
     async def _sdk(self, job: dict[str, Any]) -> None:
         """Let the child process do one job; jobs run one after the other, its own uploads run in parallel."""
         async with self._one_at_a_time:
+            self._arm.fence.check()
             worker = await self._started()
             if worker.stdin is None or worker.stdout is None:
                 raise ArmError("the upload process has no pipes", code="UploadFailed")
@@ -121,6 +123,8 @@ class Uploader:
             raise ArmError(f"the upload process ended unexpectedly: {self._last_words()}", code="UploadFailed")
         answer = json.loads(line)
         if error := answer.get("error"):
+            if error["code"] == LeaseLost.__name__:
+                raise LeaseLost(error["message"])
             raise ArmError(error["message"], code=error["code"], status=error["status"])
 
     async def _started(self) -> asyncio.subprocess.Process:
@@ -132,7 +136,7 @@ class Uploader:
                 "-P",  # The user's folder is no place to import from.
                 "-m",
                 "reconciler.arm.upload_worker",
-                _settings_of(connection),
+                _settings_of(connection, self._arm.fence.file),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=self._worker_log,
@@ -152,7 +156,7 @@ class Uploader:
         return said.splitlines()[-1].strip() if said else "it said nothing"
 
 
-def _settings_of(connection: Connection) -> str:
+def _settings_of(connection: Connection, fence: Path | None) -> str:
     target = connection.target
     return json.dumps(
         {
@@ -162,5 +166,6 @@ def _settings_of(connection: Connection) -> str:
             "cloud": connection.cloud,
             "authority": connection.authority,
             "network": connection.network,
+            "fence": None if fence is None else str(fence),
         }
     )

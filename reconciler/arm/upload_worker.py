@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from reconciler.arm.wire_guard import WireGuard
+from reconciler.errors import LeaseLost
+from reconciler.state.fence import check_fence
 
 
 def main() -> None:
@@ -22,7 +25,7 @@ def main() -> None:
             answers.flush()
 
 
-def _client(settings: dict[str, str]) -> Any:
+def _client(settings: dict[str, Any]) -> Any:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
@@ -33,8 +36,21 @@ def _client(settings: dict[str, str]) -> Any:
         settings["workspace"],
         cloud=settings["cloud"],
         enable_telemetry=False,
-        custom_hook_policy=WireGuard("legacy_egress" if settings["network"] == "legacy_egress" else "managed_vnet"),
+        custom_hook_policy=_Gate(settings),
     )
+
+
+class _Gate(WireGuard):
+    """The wire guard, and the fence of the lease that the parent holds: a frozen parent can stop nobody."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__("legacy_egress" if settings["network"] == "legacy_egress" else "managed_vnet")
+        self._fence = settings.get("fence")
+
+    def on_request(self, request: Any) -> None:
+        super().on_request(request)
+        if self._fence is not None and request.http_request.method not in ("GET", "HEAD"):
+            check_fence(Path(self._fence))
 
 
 def _answer(client: Any, job: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +62,7 @@ def _answer(client: Any, job: dict[str, Any]) -> dict[str, Any]:
     except HttpResponseError as error:
         code = error.error.code if error.error else ""
         return _error(error.message, code, error.status_code or 0)
-    except (AzureError, MlException, OSError, ValueError) as error:
+    except (LeaseLost, AzureError, MlException, OSError, ValueError) as error:
         return _error(str(error), type(error).__name__, 0)
     return {"registered": f"{job['name']}:{job['version']}"}
 

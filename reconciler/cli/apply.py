@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.place import path_of, project_root, session, wanted_of
+from reconciler.cli.ordered import closed_because, ordered, refusal_of
+from reconciler.cli.place import path_of, project_of, project_root, session, state_of, wanted_of
 from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
 from reconciler.domain import Report
 from reconciler.errors import PlanRefused, Problem, StalePlan, UsageError
 from reconciler.render import report_json, report_text, summary_line
+from reconciler.state.opened import holder_name
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from reconciler.apply import Applying
     from reconciler.arm.client import Arm
     from reconciler.domain import Plan
+    from reconciler.sync import Wanted
 
 INTERRUPTED = 130
 FAILED = 1
@@ -40,11 +47,8 @@ def run(options: argparse.Namespace) -> int:
     interrupted = _Interrupt()
 
     async def work(arm: Arm) -> Report:
-        from reconciler.sync import sync
-
         interrupted.listen()
-        approve = _approver(options, saved)
-        return await sync(wanted, arm, root, approve=approve, progress=progress(), running=interrupted.stop_by)
+        return await _apply(options, root, wanted, arm, saved, interrupted)
 
     try:
         report = session(connection, work)
@@ -79,7 +83,65 @@ def _saved(options: argparse.Namespace) -> dict[str, Any]:
     return document
 
 
-def _approver(options: argparse.Namespace, saved: dict[str, Any] | None) -> Callable[[Plan], None]:
+async def _apply(
+    options: argparse.Namespace,
+    root: Path,
+    wanted: Wanted,
+    arm: Arm,
+    saved: dict[str, Any] | None,
+    interrupted: _Interrupt,
+) -> Report:
+    from reconciler.sync import propose, sync
+
+    async with state_of(options, root) as (store, name):
+        orders = await store.orders(name)
+        closed = "" if options.override else closed_because(project_of(root), options.environment, orders)
+        wanted, approve = ordered(wanted, orders), _approver(options, saved, closed)
+        if not options.yes:
+            # Nothing is held while a person thinks: the environment is taken afterwards, and looked at anew.
+            proposed = (await propose(wanted, arm)).plan
+            approve(proposed)
+            approve = _as_approved(proposed)
+        holder = holder_name()
+        async with store.lease(name, holder) as lease:
+            arm.fence.check, arm.fence.file = lease.check, lease.fence_file
+            report = await sync(wanted, arm, root, approve=approve, progress=progress(), running=interrupted.stop_by)
+            if report.plan.actions:
+                await lease.record(_entry(report, name, holder, lease.epoch))
+    return report
+
+
+def _as_approved(proposed: Plan) -> Callable[[Plan], None]:
+    def approve(plan: Plan) -> None:
+        if plan.digest != proposed.digest:
+            raise StalePlan("live or the files moved while you looked at the plan. Look at it again")
+
+    return approve
+
+
+def _entry(report: Report, name: str, holder: str, epoch: int) -> bytes:
+    from datetime import UTC, datetime
+
+    from reconciler.journal import Circumstances, entry
+
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    when = Circumstances(moment, name, _actor(), holder, epoch)
+    reason = "Applied" if report.ok else "ActionFailed"
+    return entry(when, report.plan.revision, reason, report.unsettled, report.plan, report)
+
+
+def _actor() -> str:
+    """Who runs this: the person a pipeline runs for, or the user of this machine."""
+    for variable in ("GITHUB_ACTOR", "BUILD_REQUESTEDFOREMAIL", "BUILD_REQUESTEDFOR", "GITLAB_USER_LOGIN"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return socket.gethostname()
+
+
+def _approver(options: argparse.Namespace, saved: dict[str, Any] | None, closed: str) -> Callable[[Plan], None]:
     def approve(plan: Plan) -> None:
         if saved is not None and saved["digest"] != plan.digest:
             moved = (
@@ -95,6 +157,8 @@ def _approver(options: argparse.Namespace, saved: dict[str, Any] | None) -> Call
             output.show_json(report_json(Report(plan)))
         if plan.refusals:
             raise PlanRefused(plan.refusals)
+        if plan.actions and closed:
+            raise PlanRefused((refusal_of(plan.environment, closed),))
         if unknown := set(options.confirm) - {str(action.ref) for action in plan.actions}:
             raise UsageError(f"--confirm {', '.join(sorted(unknown))}: the plan does nothing to it")
         if plan.actions and not options.yes:

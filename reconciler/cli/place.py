@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,9 +12,10 @@ from reconciler.errors import ManifestError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from reconciler.arm.client import Arm, Connection
+    from reconciler.state.store import Store
     from reconciler.sync import Wanted
     from schemas.project import Project
 
@@ -52,17 +55,36 @@ def connection_of(options: argparse.Namespace, root: Path) -> Connection:
     return connection_to(environment_of(project_of(root), options.environment), root)
 
 
+@asynccontextmanager
+async def state_of(options: argparse.Namespace, root: Path) -> AsyncIterator[tuple[Store, str]]:
+    """The state of the project, and the name in it of the environment of ``options``. Raises UsageError, StateError."""
+    from reconciler.load.project_file import environment_of
+    from reconciler.state.opened import open_store
+
+    project = project_of(root)
+    environment_of(project, options.environment)
+    store = open_store(project, root, os.environ)
+    try:
+        yield store, f"{project.project}/{options.environment}"
+    finally:
+        await store.close()
+
+
 def wanted_of(
     options: argparse.Namespace, root: Path, confirmed: frozenset[str] = frozenset(), plan_file: str | None = None
 ) -> tuple[Wanted, Connection]:
-    """What the environment of ``options`` is to be, and where. Raises ManifestError before Azure is asked anything."""
+    """What the environment of ``options`` is to be, and where. Raises ManifestError before Azure is asked anything.
+
+    ``--select``, where a command has it, narrows what is planned.
+    """
     from reconciler.source.revision import revision_of
     from reconciler.sync import check, want
 
     checked = check(root, options.environment, digests=True).sound()
     connection = connection_of(options, root)
     revision = revision_of(root, beside=path_of(options, plan_file) if plan_file else None)
-    return want(checked, connection.target, revision, confirmed), connection
+    selected = tuple(getattr(options, "select", ()))
+    return want(checked, connection.target, revision, confirmed, selected), connection
 
 
 def session(connection: Connection, work: Callable[[Arm], Coroutine[Any, Any, T]]) -> T:

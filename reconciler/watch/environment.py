@@ -4,109 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from random import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from reconciler.arm.client import Fence, connect
-from reconciler.connection import connection_to
-from reconciler.domain import Hold, Plan, Report, Result
+from reconciler.arm.fence import Fence
+from reconciler.domain import Result
 from reconciler.errors import LeaseHeld, LeaseLost, PlanRefused, Problem
 from reconciler.journal import Circumstances, entry
 from reconciler.log import about
 from reconciler.plan.hold import declined
-from reconciler.plan.ownership import digest
 from reconciler.sync import sync
-from reconciler.watch.memory import Memory, Stall
-from reconciler.watch.orders import RETRY, holds_of, suspension_of
+from reconciler.watch.memory import Memory
+from reconciler.watch.orders import RETRY, suspension_of
+from reconciler.watch.stalls import attempts, narrowed, stalled_after, still_stalled
 from reconciler.watch.verdict import Verdict, conditions, of_error, of_plan, of_report, overlaid
 from reconciler.watch.windows import closed_because
+from reconciler.watch.world import Passed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from reconciler.apply import Applying
-    from reconciler.arm.budget import Budget
-    from reconciler.arm.client import Arm, Connection
-    from reconciler.domain import Action, Outcome
+    from reconciler.arm.client import Arm
+    from reconciler.domain import Action, Outcome, Plan, Report
     from reconciler.state.store import Lease, Store
-    from reconciler.sync import Wanted
+    from reconciler.watch.memory import Stall
     from reconciler.watch.revision import Revision
-    from schemas.loop import Loop as Settings
-    from schemas.project import ProjectEnvironment
+    from reconciler.watch.world import World
 
 log = logging.getLogger(__name__)
 
 HELD_RETRY_S = 2.0
 """How soon to ask again for an environment that another replica holds: it ends, or its lease does."""
-
-
-class Observer(Protocol):
-    """Hears what becomes of passes: metrics, messages, marks on commits. It must not raise, nor take long."""
-
-    def began(self, environment: str, revision: str) -> None:
-        """A pass has begun."""
-
-    def passed(self, passed: Passed, memory: Memory) -> Memory:
-        """A pass ended; the memory that is returned is what will be remembered."""
-
-    def held(self, environment: str, *, by_us: bool) -> None:
-        """Whether the environment's lease is ours."""
-
-    def lost(self, environment: str) -> None:
-        """The lease was lost in the middle of a pass."""
-
-    def started(self, environment: str, action: Action) -> None:
-        """The first request of an action is about to be sent."""
-
-    def ended(self, environment: str, outcome: Outcome) -> None:
-        """An action ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """One pass: on which revision, what it came to, and the plan and report as far as it came."""
-
-    environment: str
-    project: str
-    revision: str
-    verdict: Verdict
-    seconds: float = 0.0
-    plan: Plan | None = None
-    report: Report | None = None
-    reads: int = 0
-    writes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the environments of one loop share. ``refresh`` looks at the source anew and returns the newest revision."""
-
-    settings: Settings
-    holder: str
-    store: Callable[[Revision], Store]
-    budget: Callable[[str], Budget]
-    refresh: Callable[[float], Awaitable[Revision | None]]
-    observer: Observer
-    connection: Callable[[ProjectEnvironment, Path], Connection] = connection_to
-    session: Callable[..., AbstractAsyncContextManager[Arm]] = connect
-    now: Callable[[], float] = time.time
-    chance: Callable[[], float] = random
-
-    def pause_s(self, seconds: float) -> float:
-        """A pause, varied by the jitter so that replicas and environments spread out."""
-        spread = self.settings.jitter_percent / 100
-        return seconds * (1 - spread + 2 * spread * self.chance())
-
-    def retry_s(self, failures: int) -> float:
-        """The pause after that many failures in a row."""
-        retry = self.settings.retry
-        return self.pause_s(min(retry.first_s * 2.0 ** min(failures - 1, 30), retry.longest_s))
 
 
 class _NotNow(Exception):
@@ -119,7 +50,7 @@ class _NotNow(Exception):
 
 
 class Environment:
-    """One environment. ``see`` hands it revisions; ``run`` passes whenever one is due; ``stop`` ends at a safe point."""
+    """One environment: ``see`` hands it revisions, ``run`` passes when one is due, ``stop`` ends at a safe point."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name = name
@@ -279,9 +210,9 @@ class Environment:
             reads, writes = arm.reads, arm.writes
             arm.fence.check, arm.fence.file = lease.check, lease.fence_file
             wanted = await revision.wanted(self.name, arm.target)
-            desired = _attempts(wanted)
-            stalled = {name: stall for name, stall in stalled.items() if stall.desired == desired.get(name, _DELETED)}
-            wanted = _narrowed(wanted, orders, stalled)
+            desired = attempts(wanted)
+            stalled = still_stalled(stalled, desired)
+            wanted = narrowed(wanted, orders, stalled)
 
             def approve(proposed: Plan) -> None:
                 nonlocal plan
@@ -291,7 +222,7 @@ class Environment:
             report = await sync(
                 wanted, arm, revision.checkout.root, approve=approve, progress=_Progress(self), running=self._running
             )
-            stalled = _stalled_after(report, stalled, desired)
+            stalled = stalled_after(report, stalled, desired)
             verdict = of_report(report, stalled)
         except _NotNow as not_now:
             plan, verdict = not_now.plan, not_now.verdict
@@ -316,7 +247,8 @@ class Environment:
         settings = revision.project.environments[self.name]
         why = suspension_of(orders) or ("suspended in gitops.yaml" if settings.suspend else "")
         if why:
-            raise _NotNow(declined(plan, why), Verdict("Suspended", why, ready=not plan.actions and of_plan(plan).ready))
+            ready = not plan.actions and of_plan(plan).ready
+            raise _NotNow(declined(plan, why), Verdict("Suspended", why, ready=ready))
         moment = datetime.fromtimestamp(self._world.now(), UTC)
         if plan.actions and (why := closed_because(settings.sync_windows, moment)):
             raise _NotNow(declined(plan, why), Verdict("OutsideSyncWindow", why, reconciling=True))
@@ -382,32 +314,6 @@ class Environment:
         await lease.save(memory.to_json())
 
 
-_DELETED = "deleted"
-
-
-def _attempts(wanted: Wanted) -> dict[str, str]:
-    """What is to be done to each resource at this commit: the same after a failure for good is not tried again."""
-    return {str(r.ref): digest([wanted.intent.revision, r.body]) for r in wanted.resources}
-
-
-def _narrowed(wanted: Wanted, orders: Mapping[str, str], stalled: Mapping[str, Stall]) -> Wanted:
-    failed = (
-        Hold(name, f"failed at this commit: {stall.message}", exact=True) for name, stall in sorted(stalled.items())
-    )
-    return replace(wanted, intent=replace(wanted.intent, held=(*holds_of(orders), *failed)))
-
-
-def _stalled_after(report: Report, before: Mapping[str, Stall], desired: Mapping[str, str]) -> dict[str, Stall]:
-    """What failed for good and would be tried again if nothing stood against it."""
-    held = {str(entry.ref) for entry in report.plan.held}
-    stalled = {name: stall for name, stall in before.items() if name in held}
-    for outcome in report.outcomes:
-        if outcome.result is Result.FAILED and not outcome.transient:
-            name = str(outcome.ref)
-            stalled[name] = Stall(outcome.message, outcome.code, desired.get(name, _DELETED))
-    return stalled
-
-
 def _nothing_more() -> None:
     """The fence between two passes."""
     raise LeaseLost("the pass is over")
@@ -415,8 +321,8 @@ def _nothing_more() -> None:
 
 def _told(passed: Passed) -> dict[str, object]:
     verdict = passed.verdict
-    told: dict[str, object] = {"reason": verdict.reason, "verdict": verdict.message, "seconds": round(passed.seconds, 3)}
-    return told | {"reads": passed.reads, "writes": passed.writes}
+    told: dict[str, object] = {"reason": verdict.reason, "verdict": verdict.message}
+    return told | {"seconds": round(passed.seconds, 3), "reads": passed.reads, "writes": passed.writes}
 
 
 class _Progress:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from reconciler.source.checkout import Source
-    from reconciler.watch.environment import World
+    from reconciler.watch.world import World
     from reconciler.watch.revision import Revision
     from reconciler.watch.verdict import Verdict
 
@@ -88,7 +88,7 @@ class Loop:
             self.followed.looked_at_s = self._world.now()
             try:
                 await self._take(await self._source_latest())
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told in _failed; the loop must go on
                 self._failed(error)
             else:
                 self.followed.problem, self.followed.failures = None, 0

@@ -15,7 +15,7 @@ RETRY: Final = "!retry"
 
 
 def holds_of(orders: Mapping[str, str]) -> tuple[Hold, ...]:
-    """Suspended resources, as a plan takes them. A suspended environment is none: it still looks, and shows its plan."""
+    """Suspended resources, as a plan takes them. A suspended environment is no hold: it still shows its plan."""
     return tuple(
         Hold(pattern, _said(reason)) for pattern, reason in sorted(orders.items()) if pattern not in (EVERYTHING, RETRY)
     )

@@ -37,6 +37,9 @@ def test_the_whole_line(shop):
         "revision": revision,
         "traffic": 100,
         "detail": "",
+        "drift": [],
+        "held": "",
+        "last_error": "",
     }
 
 
