@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from reconciler import log
@@ -123,6 +123,7 @@ ANYTHING = st.recursive(
 NAMES = st.text(min_size=1).filter(lambda name: name not in log._STANDARD)
 
 
+@settings(max_examples=200)
 @given(message=st.text(), extra=st.dictionaries(NAMES, ANYTHING, max_size=4))
 def test_any_message_with_any_extra_is_one_line_of_json(message, extra):
     line = JSON.format(record(message, **extra))
@@ -210,6 +211,7 @@ def test_what_is_always_a_secret(text, wanted):
     assert json.loads(JSON.format(record(extra=[text])))["extra"] == [wanted]
 
 
+@settings(max_examples=500)
 @given(before=st.text(), secret=st.text(min_size=4), after=st.text(), form=st.sampled_from([JSON, TEXT]))
 def test_no_line_holds_a_concealed_value(before, secret, after, form):
     assume(len(secret.strip()) >= log.SHORTEST and secret not in "INFO reconciler.watch synced (secret)")

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from schemas.kinds import MODELS
+from schemas.loop import Loop
 from schemas.project import Project
 
 PAGE = Path(__file__).parents[2] / "docs" / "manifest-reference.md"
@@ -20,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "manifest-reference.md"
 def definitions() -> dict[str, dict[str, Any]]:
     """Every model that a person may write, by its name in the page."""
     found: dict[str, dict[str, Any]] = {}
-    for model in (*MODELS.values(), Project):
+    for model in (*MODELS.values(), Project, Loop):
         schema = model.model_json_schema()
         found |= {name: part for name, part in schema.pop("$defs").items() if "properties" in part}
         found[model.__name__] = schema
@@ -96,6 +98,11 @@ def test_the_page_links_only_to_what_it_has() -> None:
     }
     links = {part.split(")")[0] for part in page.split("](#")[1:]}
     assert links - headings == set()
+
+
+def test_the_example_of_a_loop_file_is_one() -> None:
+    example = PAGE.read_text().partition("\n## The loop file\n")[2].partition("```yaml\n")[2].partition("```")[0]
+    assert Loop.model_validate(yaml.safe_load(example)).source is not None
 
 
 if __name__ == "__main__":

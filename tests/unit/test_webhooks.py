@@ -9,7 +9,7 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import UsageError
@@ -202,6 +202,7 @@ BODIES = st.binary(max_size=200) | st.sampled_from([json.dumps(event).encode() f
 PATHS = st.sampled_from([f"/webhooks/{forge}" for forge in FORGES]) | TEXT
 
 
+@settings(max_examples=500)
 @given(
     headers=st.dictionaries(st.sampled_from(NAMES), VALUES),
     body=BODIES,
