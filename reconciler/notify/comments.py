@@ -103,7 +103,7 @@ async def _put(conversation: Conversation, mark: str, body: str) -> Done:
 
 def _same(body: str) -> str:
     """The text without what forges change on their own: line ends, and space at the ends of lines and of the text."""
-    return "\n".join(line.rstrip() for line in body.replace("\r\n", "\n").strip().split("\n"))
+    return "\n".join(line.rstrip() for line in body.strip().split("\n"))
 
 
 async def asked(

@@ -69,10 +69,8 @@ class _GitHub(_OnForge):
         identity = self._identity = self._identity or await self._who()
         found = []
         async for one in self._pages(f"{self._forge.repository}/issues/{self._number}/comments"):
-            author = one.get("user") or {}
-            login, bot = author.get("login"), author.get("type") == "Bot"
-            # GraphQL names the app of a bot with and without the suffix that REST gives it.
-            if login == identity or (bot and login == f"{identity}[bot]"):
+            # GraphQL names a bot with or without the suffix that REST gives it. No app may have a user's name.
+            if (one.get("user") or {}).get("login") in (identity, f"{identity}[bot]"):
                 found += _if_marked(one.get("id"), one.get("body"), mark)
         return found
 
@@ -126,7 +124,7 @@ class _AzureDevOps(_OnForge):
 
     async def ours(self, mark: str) -> list[Comment]:
         if not self._identity:
-            # The version is a preview for good; every client sends it so (assumed: no page documents this call).
+            # A preview for good. No page documents this call; clients rely on it (docs/notifications.md).
             who = await self._ask("GET", f"{self._forge.api}/_apis/connectionData?api-version=7.1-preview.1")
             self._identity = _text(who, "authenticatedUser", "id", title=self._forge.title).lower()
         # All threads come in one answer. The first comment of a thread is not a reply.

@@ -139,6 +139,16 @@ async def test_no_text_has_the_address(stub, session, host, caplog):
     assert CANARY not in repr(Call("POST", f"https://x/{CANARY}", {"x": CANARY}, CANARY, {"x": CANARY}))
 
 
+async def test_a_proxy_that_refuses_gives_no_secret_away(stub, session, monkeypatch, caplog):
+    """aiohttp's error for it holds the whole address."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("https_proxy", stub.url.replace("://", f"://proxy-user:{CANARY}@"))
+    answer = await send(session, f"https://hooks.invalid/{CANARY}")
+    assert stub.seen[0].method == "CONNECT"
+    assert "ClientHttpProxyError" in str(answer)
+    assert CANARY not in repr(answer) + caplog.text
+
+
 # -- marks ---------------------------------------------------------------------------------------------------------
 
 

@@ -107,6 +107,11 @@ def test_a_clock_that_was_ahead_silences_nobody():
     assert heard == [News.FAILING, None, News.STILL_FAILING]
 
 
+def test_a_clock_that_was_ahead_damps_nothing():
+    heard = told_of([(0, REFUSED), (60, FINE), (-10 * HOUR_S, REFUSED)])
+    assert heard[-1] is News.FAILING
+
+
 def test_a_message_grows_no_key_of_its_own():
     """Neither the text nor the resources make a failure another one (they hold counts and times)."""
     changing = [replace(REFUSED, message=f"tried for {n} s", resources=("a",) * n) for n in range(5)]
@@ -244,5 +249,5 @@ def test_the_last_twenty_commits_are_remembered():
         marks = marked(marks, f"{number:040x}", "success")
     assert [int(revision, 16) for revision, _ in marks] == list(range(30, 50))
     again = marked(marks, marks[0][0], "failure")
-    assert len(again) == 20
+    assert len(dict(again)) == 20
     assert again[-1] == (marks[0][0], "failure")
