@@ -12,7 +12,8 @@ from reconciler.kinds.kind import get
 if TYPE_CHECKING:
     from reconciler.domain import Body, KindName, Target
 
-_ASSET = re.compile(r"(?P<kind>model|environment|code|data)/(?P<name>[^/:]+):(?P<version>.+)")
+_ASSET = re.compile(r"(?P<kind>model|environment|code)/(?P<name>[^/:]+):(?P<version>.+)")
+_DATA = re.compile(r"(?P<name>[^/:@]+)/versions/(?P<version>[^/:@]+)")
 _SCOPE = re.compile(r"(?P<scope>/subscriptions/.+?/workspaces/[^/]+)/.+", re.IGNORECASE)
 _LONG_DATASTORE = re.compile(
     r"azureml://subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)/workspaces/(?P<workspace>[^/]+)"
@@ -35,10 +36,9 @@ def written_reference(value: Any, target: Target) -> tuple[Any, Ref | None]:
 
 def written_data(value: Any, target: Target) -> Any:
     """A data asset in short when that is spelled out to this very text again."""
-    found = _ASSET.fullmatch(str(asset_id(value)))
-    if found and value == f"{target.scope}/data/{found['name']}/versions/{found['version']}":
-        return f"azureml:{found['name']}:{found['version']}"
-    return value
+    rest = value.removeprefix(f"{target.scope}/data/") if isinstance(value, str) else ""
+    found = _DATA.fullmatch(rest)
+    return f"azureml:{found['name']}:{found['version']}" if found else value
 
 
 def written_path(uri: Any, target: Target) -> Any:
@@ -57,7 +57,7 @@ def _own(value: Any, target: Target) -> Ref | None:
     """
     found = _ASSET.fullmatch(str(asset_id(value)))
     scope = _SCOPE.fullmatch(value) if isinstance(value, str) else None
-    if found is None or found["kind"] == "data" or (scope and scope["scope"].lower() != target.scope.lower()):
+    if found is None or (scope and scope["scope"].lower() != target.scope.lower()):
         return None
     kinds: dict[str, KindName] = {"model": "model", "environment": "environment", "code": "code"}
     return Ref(kinds[found["kind"]], found["name"], found["version"])
