@@ -1,0 +1,268 @@
+"""What somebody on call asks the command line: how does it stand, why, since when, what did the container say."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from reconciler.state.folder import FolderStore
+from reconciler.watch.memory import Condition, Memory, Stall
+
+BLUE = "deployment/adder/blue"
+CANARY = "mark-3f9c-canary"
+MEMORY = Memory(
+    revision="a" * 40,
+    conditions=(
+        Condition("Ready", False, "ApplyFailed", "1 of 6 failed", "2026-11-21T01:02:03Z"),
+        Condition("Stalled", True, "Final", "until a new commit", "2026-11-21T01:02:03Z"),
+    ),
+    passed_at=time.time() - 300,
+    stalled={BLUE: Stall("the container ended", "ResourceNotReady", "d1")},
+)
+ENTRY = {
+    "version": 1,
+    "time": "2026-11-21T01:02:03Z",
+    "environment": "shop/local",
+    "revision": "a" * 40,
+    "actor": "loop",
+    "holder": "node-1",
+    "epoch": 7,
+    "digest": "d",
+    "ok": False,
+    "reason": "ApplyFailed",
+    "summary": {"create": 0, "update": 2, "unchanged": 4},
+    "outcomes": [
+        {"resource": "traffic/adder", "verb": "update", "result": "skipped", "code": "", "message": "x", "seconds": 0},
+        {"resource": BLUE, "verb": "update", "result": "failed", "code": "ResourceNotReady", "message": "ended"},
+    ],
+    "refusals": [],
+    "drift": [],
+}
+
+
+def remember(shop, memory, *entries):
+    """Leave behind what a loop would."""
+
+    async def write():
+        store = FolderStore(shop.root / ".aml-gitops")
+        async with store.lease("shop/local", "node-1") as lease:
+            await lease.save(memory)
+            for entry in entries:
+                await lease.record(entry)
+        await store.close()
+
+    asyncio.run(write())
+
+
+@pytest.fixture(scope="module")
+def applied(shop):
+    shop.edit(".gitignore", "/.emulator/", "/.emulator/\n/.aml-gitops/")
+    shop.commit("ignore state")
+    shop.ok("apply", "-e", "local", "--yes")
+    return shop
+
+
+def rows(shop, *arguments):
+    return {row["resource"]: row for row in shop.json("status", "-e", "local", *arguments)["resources"]}
+
+
+def test_explain_says_in_sync_with_the_place_of_every_line(applied):
+    found = applied.json("explain", "-e", "local", BLUE)
+    assert (found["version"], found["resource"], found["sync"], found["health"]) == (1, BLUE, "InSync", "Ready")
+    assert found["ours"] is True
+    assert found["traffic"] == 100
+    assert found["last_write"]["at"].startswith("20")
+    fields = {row["path"]: row for row in found["fields"]}
+    assert not [row for row in fields.values() if row["differs"]]
+    assert fields["properties.instanceType"]["position"] == "base/deployment.yml:8:1"
+    assert fields["properties.environmentVariables.OFFSET"]["position"].startswith("base/deployment.yml:9:")
+    assert fields["properties.environmentVariables.OFFSET"]["live"] == "(sensitive)"
+    assert fields["properties.livenessProbe.period"]["classes"] == ["documented default"]
+    code = next(row["resource"] for row in rows(applied).values() if row["resource"].startswith("code/"))
+    assert "a code version is its content" in applied.ok("explain", "-e", "local", code)
+    assert "1 field decided here" in applied.ok("explain", "-e", "local", "traffic/adder")
+
+
+def test_explain_names_the_line_to_blame_and_what_will_be_done(applied):
+    applied.edit("base/deployment.yml", 'OFFSET: "0"', 'OFFSET: "4"')
+    try:
+        text = applied.ok("explain", "-e", "local", BLUE)
+        status = rows(applied)[BLUE]
+    finally:
+        applied.edit("base/deployment.yml", 'OFFSET: "4"', 'OFFSET: "0"')
+    first, _, rest = text.partition("\n")
+    assert first == f"{BLUE} is out of sync: 1 field differs, changed in Git. The plan updates it."
+    assert "properties.environmentVariables.OFFSET  live (sensitive), desired (sensitive)" in rest
+    assert "base/deployment.yml:9:" in rest
+    assert CANARY not in text
+    assert status["sync"] == "OutOfSync"
+    assert status["detail"] == "update: changed in Git"
+
+
+def test_a_value_of_an_overlay_is_explained_with_the_overlays_line(applied):
+    applied.write("overlays/local/blue.yml", "kind: deployment\nname: blue\nendpoint_name: adder\ninstance_count: 2\n")
+    try:
+        found = applied.json("explain", "-e", "local", BLUE)
+    finally:
+        (applied.root / "overlays/local/blue.yml").unlink()
+    (state,) = [row for row in found["fields"] if row["differs"]]
+    assert (state["path"], state["live"], state["desired"]) == ("sku.capacity", 1, 2)
+    assert state["position"] == "overlays/local/blue.yml:4:1"
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "said"),
+    [
+        ("explain", "deployment/adder/bleu", "did you mean 'deployment/adder/blue'?"),
+        ("explain", "adder/blue", "did you mean 'deployment/adder/blue'?"),
+        ("explain", "model/numbers", "did you mean 'model/numbers:"),
+        ("explain", "nonsense", "neither declared nor live"),
+        ("logs", "adder/bleu", "did you mean 'adder/blue'?"),
+        ("logs", "adder", "write ENDPOINT/DEPLOYMENT"),
+    ],
+)
+def test_a_name_that_is_nothing_is_told_what_was_meant(applied, command, name, said):
+    done = applied.run(command, "-e", "local", name)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert said in done.stderr
+
+
+def test_explain_of_what_is_only_live(applied):
+    (applied.root / "base/deployment.yml").rename(applied.root / "deployment.away")
+    applied.edit("base/endpoint.yml", "traffic: {blue: 100}", "")
+    try:
+        found = applied.json("explain", "-e", "local", BLUE)
+    finally:
+        (applied.root / "deployment.away").rename(applied.root / "base/deployment.yml")
+        applied.git("checkout", "base/endpoint.yml")
+    assert found["sync"] == "Refused"
+    assert "live and in no manifest" in found["verdict"]
+    assert found["plan"]["refusals"][0]["rule"] == "serving"
+
+
+def test_status_shows_what_the_loop_knows(applied):
+    remember(applied, MEMORY.to_json())
+    document = applied.json("status", "-e", "local")
+    assert [c["type"] for c in document["loop"]["conditions"]] == ["Ready", "Stalled"]
+    assert 290 < document["loop"]["passed_s_ago"] < 900
+    assert document["loop"]["holder"] == ""
+    row = next(row for row in document["resources"] if row["resource"] == BLUE)
+    assert row["last_error"] == "ResourceNotReady: the container ended"
+    text = applied.ok("status", "-e", "local")
+    assert "Ready        False  ApplyFailed: 1 of 6 failed  (since 2026-11-21T01:02:03Z)" in text
+    assert "Last pass 5 min ago at revision aaaaaaaaaaaa." in text
+    assert "LAST ERROR" in text
+    assert "ResourceNotReady: the container ended" in applied.ok("explain", "-e", "local", BLUE)
+
+
+@pytest.mark.parametrize("document", [b"", b"{", b"[]", b'{"version": 9, "conditions": 3, "stalled": []}'])
+def test_status_works_whatever_the_loop_left_behind(applied, document):
+    remember(applied, document)
+    assert "InSync" in applied.ok("status", "-e", "local")
+
+
+def test_status_works_when_the_store_cannot_be_read(applied):
+    state = applied.root / ".aml-gitops"
+    state.rename(applied.root / ".emulator/aside")
+    state.write_text("not a folder")
+    try:
+        done = applied.run("status", "-e", "local")
+    finally:
+        state.unlink()
+        (applied.root / ".emulator/aside").rename(state)
+    assert done.returncode == 0
+    assert "InSync" in done.stdout
+    assert "cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_selects(applied):
+    assert set(rows(applied, "--select", "endpoint/adder")) == {"endpoint/adder", BLUE, "traffic/adder"}
+    assert all(name.startswith("model/") for name in rows(applied, "--select", "model/*"))
+    done = applied.run("status", "-e", "local", "--select", "endpoint/addr")
+    assert done.returncode == 64
+    assert "endpoint/adder" in done.stderr
+
+
+def test_history_is_newest_first_and_tells_the_first_failure(applied):
+    newer = ENTRY | {"time": "2026-11-21T02:00:00Z", "ok": True, "reason": "Applied", "outcomes": [], "epoch": 8}
+    unknown = {"version": 2, "time": "2026-11-21T03:00:00Z", "ok": True, "brand": "new", "summary": "?"}
+    lines = [json.dumps(entry).encode() for entry in (ENTRY, newer, unknown)]
+    remember(applied, MEMORY.to_json(), *lines)
+    printed = applied.ok("history", "-e", "local", "--limit", "3", "-o", "json").splitlines()
+    assert [json.loads(line)["time"] for line in printed] == [f"2026-11-21T0{n}:00:00Z" for n in (3, 2)] + [
+        ENTRY["time"]
+    ]
+    head, *table = applied.ok("history", "-e", "local", "--limit", "3").splitlines()
+    assert head.split()[:4] == ["TIME", "REVISION", "ACTOR", "RESULT"]
+    assert "written by another version: 2" in table[0]
+    assert "ok" in table[1]
+    assert f"{BLUE} failed: ResourceNotReady: ended" in table[2]
+    assert "ApplyFailed" in table[2]
+    assert "2 update" in table[2]
+    assert applied.run("history", "-e", "lokal").returncode == 64
+
+
+def test_logs_are_what_the_container_wrote(applied):
+    text = applied.ok("logs", "-e", "local", "adder/blue", "--tail", "50")
+    assert "init function has completed" in text or "init" in text
+    assert applied.ok("logs", "-e", "local", BLUE, "--tail", "50").splitlines()[0] == text.splitlines()[0]
+    assert applied.ok("logs", "-e", "local", "adder/blue", "--container", "storage-initializer")
+    assert applied.run("logs", "-e", "local", "adder/blue", "--tail", "0").returncode == 64
+
+
+def test_plan_as_html_is_a_page_without_secrets(applied):
+    applied.edit("base/deployment.yml", CANARY, "mark-other-canary")
+    try:
+        page = applied.ok("plan", "-e", "local", "-o", "html")
+    finally:
+        applied.edit("base/deployment.yml", "mark-other-canary", CANARY)
+    assert page.startswith("<!doctype html>")
+    assert "HIDDEN_MARK" in page
+    assert "canary" not in page
+
+
+# -- completion ------------------------------------------------------------------------------------------------------
+
+ASK = """
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
+spec=$(complete -p aml-gitops); spec=${spec##*-F }; "${spec%% *}" aml-gitops "${COMP_WORDS[COMP_CWORD]}"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (("exp",), {"explain"}),
+        (("plan", "--det"), {"--detailed-exitcode"}),
+        (("plan", "-o", ""), {"text", "json", "markdown", "html"}),
+        (("logs", "--container", "s"), {"storage-initializer"}),
+        (("emulator", "sto"), {"stop"}),
+        (("completion", ""), {"bash", "zsh"}),
+        (("--color", "a"), {"auto", "always"}),
+    ],
+)
+def test_bash_completes_commands_options_and_choices(tmp_path, paper, typed, offered):
+    script = tmp_path / "completion.sh"
+    script.write_text(paper.ok("completion", "bash"))
+    done = subprocess.run(
+        ["bash", "--norc", "-c", ASK, "ask", str(script), "aml-gitops", *typed],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert set(done.stdout.split()) == offered
+
+
+def test_the_script_for_zsh_knows_every_command(paper):
+    script = paper.ok("completion", "zsh")
+    assert script.startswith("#compdef aml-gitops")
+    for name in ("explain", "history", "suspend", "--detailed-exitcode", "storage-initializer"):
+        assert name in script
