@@ -26,6 +26,8 @@ _CONFIG = (
     ("gc.auto", "0"),
     ("gc.autoDetach", "false"),
     ("maintenance.auto", "false"),
+    # What was fetched stays one pack: packs can be counted, and a commit is cheaper to read from one.
+    ("fetch.unpackLimit", "1"),
     ("fetch.recurseSubmodules", "false"),
     ("submodule.recurse", "false"),
     # A connection on which nothing arrives for a minute is dead; without this, curl waits for ever.

@@ -63,7 +63,11 @@ def nothing_there(settings: GitSource, refs: Iterable[str], place: str) -> Sourc
     branches = sorted(ref.removeprefix(HEADS) for ref in refs if ref.startswith(HEADS))
     tags = sorted(ref.removeprefix(TAGS) for ref in refs if ref.startswith(TAGS) and not ref.endswith(_PEELED))
     if not branches and not tags:
-        return SourceError(f"{place} is empty: it has no commit yet. Push one")
+        # A page without refs in it, such as a form to sign in, looks the same to git.
+        return SourceError(
+            f"{place} is empty: it has no commit yet, or what answers there is no Git server. Push a commit, or "
+            "look at `source.url` in loop.yaml and at a proxy in between"
+        )
     if settings.branch is not None:
         name = settings.branch
         return SourceError(f"{place} has no branch '{name}'; {_instead(_branch(name)[len(HEADS) :], branches)}")

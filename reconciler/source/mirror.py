@@ -97,8 +97,8 @@ async def unpin(mirror: Mirror, kept: frozenset[str]) -> None:
     if not gone:
         return
     await mirror.ask("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in gone).encode())
-    # Only when much has piled up: 256 loose objects or 10 packs.
-    await mirror.ask("-c", "gc.auto=256", "-c", "gc.autoPackLimit=10", "-c", "gc.pruneExpire=now", "gc", "--auto",
+    # Only when much has piled up: more than 10 packs.
+    await mirror.ask("-c", "gc.auto=1000", "-c", "gc.autoPackLimit=10", "-c", "gc.pruneExpire=now", "gc", "--auto",
                      "--quiet")  # fmt: skip
 
 

@@ -87,7 +87,7 @@ class RemoteSource:
             mirror = self._mirror(held)
             try:
                 for commit in (before.revision, after.revision):
-                    if has_links(await entries(mirror, commit, folder)):
+                    if has_links(await entries(mirror, commit), folder):
                         return None
                 printed = await mirror.ask(
                     "diff-tree", "-r", "-z", "--no-renames", "--name-only", before.revision, after.revision

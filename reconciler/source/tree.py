@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
@@ -54,10 +55,9 @@ def mirror_folder(clones: Path, address: Address) -> Path:
     return clones / hashlib.sha256(address.url.encode()).hexdigest()[:20]
 
 
-async def entries(mirror: Mirror, commit: str, below: str = "") -> tuple[_Entry, ...]:
-    """Everything in the commit, below a folder of it. Raises SourceError."""
-    where = ("--", f":(top,literal){below}") if below else ()
-    printed = await mirror.ask("ls-tree", "-r", "-z", "--full-tree", commit, *where)
+async def entries(mirror: Mirror, commit: str) -> tuple[_Entry, ...]:
+    """Everything in the commit. Raises SourceError."""
+    printed = await mirror.ask("ls-tree", "-r", "-z", "--full-tree", commit)
     found = []
     for line in os.fsdecode(printed).split("\0"):
         if line:
@@ -67,9 +67,11 @@ async def entries(mirror: Mirror, commit: str, below: str = "") -> tuple[_Entry,
     return tuple(found)
 
 
-def has_links(found: tuple[_Entry, ...]) -> bool:
-    """Whether a file may be read under more than one name."""
-    return any(entry.mode == _LINK for entry in found)
+def has_links(found: tuple[_Entry, ...], folder: str) -> bool:
+    """Whether a file below ``folder`` (posix), or the folder itself, may be read under more than one name."""
+    links = (PurePosixPath(entry.path) for entry in found if entry.mode == _LINK)
+    top = PurePosixPath(folder)
+    return any(link.is_relative_to(top) or top.is_relative_to(link) for link in links)
 
 
 async def lay_out(
@@ -112,7 +114,9 @@ async def intact(part: Part, tree: Path, index: Path, *, by_content: bool) -> bo
     Raises SourceError when git cannot tell.
     """
     into = tree / part.within
-    if not into.is_dir():
+    # Without an index nothing differs from it.
+    needed = [into] if by_content else [into, index]
+    if not await asyncio.to_thread(lambda: all(path.exists() for path in needed)):
         return False
     if by_content:
         await _git(part, into, index, "read-tree", part.commit)
