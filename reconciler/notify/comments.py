@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from reconciler.errors import ForgeError, UsageError
 from reconciler.notify.cut import cut
@@ -120,6 +121,12 @@ async def asked(
             raise ForgeError(
                 f"{forge.title} answered something that is not JSON; is the API's address right?"
             ) from None
+    if not answer.status:
+        raise ForgeError(
+            f"{forge.title} at {urlsplit(forge.api).hostname} did not answer: {answer}. Look at the network, at the "
+            "proxy variables (HTTPS_PROXY, NO_PROXY) and at the certificates of this machine",
+            transient=True,
+        )
     said = _said(answer.body).replace(forge.token, "(secret)")
     parts = [str(answer), said, "a rate limit" if answer.limited else _help(answer.status)]
     raise ForgeError(

@@ -72,10 +72,9 @@ def place_of(
     if pull_request is not None and not re.fullmatch(r"[1-9][0-9]{0,17}", number):
         raise UsageError(f"--pull-request '{pull_request}' is no number of a pull request")
     if not re.fullmatch(r"[1-9][0-9]{0,17}", number):
-        missing.append("the pull request is not known: run in a pipeline of one, or give --pull-request N")
+        missing.append("The pull request is not known: run in a pipeline of one, or give --pull-request N")
     if missing:
-        listed = "".join(f"\n  {one}" for one in missing)
-        raise UsageError(f"cannot comment on {TITLES[name]}:{listed}")
+        raise UsageError(f"cannot comment on {TITLES[name]}. {'. '.join(missing)}")
     return Place(made(), int(number))
 
 

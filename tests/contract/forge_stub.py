@@ -240,7 +240,9 @@ def _handlers(stub: ForgeStub) -> list[web.RouteDef]:  # noqa: C901 - three smal
         web.post(azure_pr, azure_create),
         web.patch(azure_pr + "/{id}/comments/{comment}", azure_edit),
         web.delete(azure_pr + "/{id}/comments/{comment}", azure_delete),
-        web.post("/org/{project:My Project|My%20Project}/_apis/git/repositories/repo/commits/{sha}/statuses", azure_status),
+        web.post(
+            "/org/{project:My Project|My%20Project}/_apis/git/repositories/repo/commits/{sha}/statuses", azure_status
+        ),
         web.post("/hook/{name:.*}", hook),
     ]
 
@@ -265,6 +267,7 @@ async def forge_stub():
             answer = stub.answers.popleft()
             if isinstance(answer, Exception):
                 request.transport.close()
+                return web.Response()
             return answer
         if not request.path.startswith("/hook/") and request.headers.get("Authorization") not in AUTHORIZED:
             return _error(401, f"Bad credentials: {request.headers.get('Authorization')}")

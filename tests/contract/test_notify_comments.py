@@ -176,6 +176,12 @@ async def test_an_answer_that_is_not_the_forges_is_told(stub, text):
     assert bodies(stub) == []
 
 
+async def test_no_answer_says_from_whom_and_where_to_look(stub):
+    stub.answers += [ConnectionError() for _ in range(9)]
+    with pytest.raises(ForgeError, match=r"at 127\.0\.0\.1 did not answer.*HTTPS_PROXY"):
+        await put(stub)
+
+
 async def test_a_page_of_sign_in_is_a_refused_token(stub):
     stub.answers += [web.Response(status=203, text="<html>")]
     with pytest.raises(ForgeError, match="not accepted"):

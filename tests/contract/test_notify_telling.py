@@ -174,6 +174,20 @@ async def test_a_message_that_did_not_arrive_is_due_again(stub):
     assert states(stub, "webhook") == ["recovered"]
 
 
+async def test_what_a_later_message_said_is_not_due_again(stub):
+    told = Told(stub, "webhook")
+    stub.answers += [web.Response(status=503) for _ in range(3)]
+    stub.gate.clear()
+    remembered = told.teller.tell(failing("PlanRefused"), None, 1e6)
+    remembered = told.teller.tell(failing("ActionFailed"), remembered, 1e6 + 60)
+    stub.gate.set()
+    await told.delivered()
+    assert told.results == [("webhook", "failed"), ("webhook", "delivered")]
+    await told.passes(failing("ActionFailed"), remembered=remembered, start_s=1e6 + 120)
+    await told.teller.close()
+    assert len(told.results) == 2
+
+
 async def test_the_end_of_a_failure_nobody_heard_of_is_not_told(stub):
     told = Told(stub, "webhook")
     stub.answers += [web.Response(status=503) for _ in range(3)]
@@ -200,6 +214,15 @@ async def test_a_mark_that_did_not_arrive_is_due_again(stub):
     await told.teller.close()
     assert told.results == [("commit_status", "failed"), ("commit_status", "delivered")]
     assert len(stub.statuses) == 1
+
+
+async def test_marks_of_commits_that_were_left_behind_are_forgotten(stub):
+    told = Told(stub, status="github")
+    stub.answers += [web.Response(status=503) for _ in range(60)]
+    await told.passes(*[fine(f"{number:040x}") for number in range(20)])
+    assert told.results == [("commit_status", "failed")] * 20
+    assert len(told.teller._unmarked) == 1
+    await told.teller.close()
 
 
 async def test_a_rate_limit_is_kept_to(stub):
@@ -273,7 +296,7 @@ async def test_closing_takes_no_longer_than_it_may(stub):
     }
     assert told.teller._session.closed
     told.teller.tell(fine(), None, 1e6)
-    assert told.results[-1] == ("commit_status", "dropped")
+    assert told.results.count(("commit_status", "dropped")) == 2
 
 
 async def test_a_secret_is_read_at_each_use(stub):
@@ -292,6 +315,19 @@ async def test_a_secret_that_went_away_does_not_end_the_loop(stub, caplog):
     await told.teller.close()
     assert set(told.results) == {("webhook", "failed"), ("commit_status", "failed")}
     assert "is not set" in caplog.records[0].cause
+
+
+async def test_the_unexpected_does_not_end_the_loop_either(stub, caplog):
+    told = Told(stub, "webhook")
+
+    def surprise(secret):
+        raise RuntimeError(CANARY)
+
+    told.teller._reveal = surprise
+    await told.passes(failing())
+    await told.teller.close()
+    assert told.results == [("webhook", "failed")]
+    assert caplog.records[0].cause == "unexpected RuntimeError"
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams", "webhook"])

@@ -54,6 +54,27 @@ def test_a_code_block_in_details_is_closed_from_the_inside():
     assert shown.endswith(NOTE)
 
 
+def test_a_fence_in_a_longer_fence_closes_nothing():
+    shown = cut("````\n" + "```\n<details>\n" * 200, 400).removesuffix(NOTE)
+    assert shown.endswith("\n````\n")
+    assert "</details>" not in shown
+
+
+def test_tags_that_are_code_are_not_closed():
+    assert "</details>" not in cut("a `<details>` and ``<summary>`` here\n" * 100, 400)
+    assert "</pre>" not in cut("```\n<pre>\n```\n" * 100, 400)
+
+
+def test_what_an_end_tag_closes_is_closed():
+    shown = cut("<details><summary>x</details>\n" + "y\n" * 500, 400)
+    assert shown.count("</") == 1
+
+
+def test_bytes_are_counted_in_each_line():
+    shown = cut("é🔥\n" * 1000, 400)
+    assert 400 - 8 < len(shown.encode()) <= 400
+
+
 def test_as_much_is_kept_as_fits():
     body = "<!-- m -->\n" + "0123456789\n" * 1000
     assert 1000 - 11 < len(cut(body, 1000)) <= 1000
