@@ -1,10 +1,10 @@
-"""Print the part of requirements.lock that an image needs: the lock also holds the emulator and the tools of developers.
+"""Print the part of requirements.lock that an image needs: the lock also holds the emulator and developers' tools.
 
     python deploy/lock.py runtime    what aml-gitops itself needs
     python deploy/lock.py build      what builds its wheel
 
-Standard library only, since it runs before anything is installed. It follows the `# via` comments of the lock. A package
-that it missed would stop `pip install --require-hashes`, which takes nothing that has no hash.
+Standard library only, since it runs before anything is installed. It follows the `# via` comments of the lock. A
+package that it missed would stop `pip install --require-hashes`, which takes nothing that has no hash.
 """
 
 from __future__ import annotations
