@@ -133,7 +133,7 @@ class Applying:
                 return Outcome(action.ref, action.verb, Result.INTERRUPTED, "not started: asked to stop")
             self._began[action.ref] = asyncio.get_running_loop().time()
             self._progress.started(action)
-            log.info("action started", extra={"verb": str(action.verb), "resource": str(action.ref)})
+            log.debug("action started", extra={"verb": str(action.verb), "resource": str(action.ref)})
             await self._live_needs(action)
             if action.ref.kind == "traffic" and (written := self._written.get(Ref("endpoint", action.ref.name))):
                 action = replace(action, expects=written)

@@ -33,14 +33,14 @@ class Hearing:
     def __init__(self):
         self.passes, self.losses, self.actions = [], [], []
 
-    def began(self, environment, revision):
-        """Not written down."""
+    def began(self, environment, revision, memory):
+        return memory
 
     def passed(self, passed, memory):
         self.passes.append(passed)
         return memory
 
-    def held(self, environment, *, by_us):
+    def held(self, environment, by):
         """Not written down."""
 
     def lost(self, environment):

@@ -37,7 +37,8 @@ def set_up(options: argparse.Namespace) -> None:
     # A closed stdout or stderr is None in Python; what goes there goes nowhere.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
-    log.set_up(options.log_level, options.log_format)
+    usual = "info" if options.command == "run" else "warning"
+    log.set_up(options.log_level or usual, options.log_format)
     _Stderr.json_lines = options.log_format == "json"
 
 

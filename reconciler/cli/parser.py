@@ -93,8 +93,8 @@ def common_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
     group.add_argument(
         "--log-level",
         choices=LOG_LEVELS,
-        default=default("log_level", "warning"),
-        help="how much to log on stderr (AML_GITOPS_LOG_LEVEL)",
+        default=default("log_level", None),
+        help="how much to log on stderr: warning, but info for run (AML_GITOPS_LOG_LEVEL)",
     )
     group.add_argument(
         "--log-format",
@@ -117,7 +117,7 @@ def check_environment(parser: Parser, options: argparse.Namespace) -> None:
         ("LOG_LEVEL", options.log_level, LOG_LEVELS),
         ("LOG_FORMAT", options.log_format, LOG_FORMATS),
     ):
-        if value not in valid:
+        if value is not None and value not in valid:
             parser.error(f"{PREFIX}{name}={value}: choose from {', '.join(valid)}")
 
 

@@ -7,7 +7,7 @@ import logging
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.arm.fence import Fence
 from reconciler.domain import Result
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.state.store import Lease, Store
     from reconciler.watch.memory import Stall
     from reconciler.watch.revision import Revision
-    from reconciler.watch.world import World
+    from reconciler.watch.world import HeldBy, World
 
 log = logging.getLogger(__name__)
 
@@ -147,14 +147,16 @@ class Environment:
             return None
         await self._fresh()
         with about(environment=self.name, revision=revision.name):
+            by: HeldBy = "nobody"
             try:
                 store = world.store(revision)
                 async with store.lease(f"{revision.project.project}/{self.name}", world.holder) as lease:
-                    world.observer.held(self.name, by_us=True)
+                    world.observer.held(self.name, "us")
                     await self._under(lease, store, revision)
             except LeaseHeld as error:
                 log.debug("held by another", extra={"holder": error.holder})
                 self.due_at = world.now() + world.pause_s(HELD_RETRY_S)
+                by = "another"
                 return None
             except Problem as error:
                 self._without_lease(revision, error)
@@ -162,7 +164,7 @@ class Environment:
                 log.exception("a pass broke")
                 self._without_lease(revision, error)
             finally:
-                world.observer.held(self.name, by_us=False)
+                world.observer.held(self.name, by)
         return self.verdict
 
     def _without_lease(self, revision: Revision, error: Exception) -> None:
@@ -192,8 +194,8 @@ class Environment:
                 return
         self._forced = False
         orders = await store.orders(f"{revision.project.project}/{self.name}")
-        world.observer.began(self.name, revision.name)
-        log.info("pass began")
+        memory = world.observer.began(self.name, revision.name, memory)
+        log.debug("pass began")
         stalled = {} if orders.get(RETRY, "") != memory.retried else memory.stalled
         passed, stalled = await self._pass(lease, revision, orders, stalled)
         passed = replace(passed, seconds=world.now() - began)
@@ -205,6 +207,7 @@ class Environment:
         plan: Plan | None = None
         report: Report | None = None
         reads = writes = 0
+        spent: dict[str, Any] = {}
         try:
             arm = await self._session(revision)
             reads, writes = arm.reads, arm.writes
@@ -233,13 +236,14 @@ class Environment:
         finally:
             self._applying = None
             if self._arm is not None:
-                reads, writes = self._arm.reads - reads, self._arm.writes - writes
+                spent = {"reads": self._arm.reads - reads, "writes": self._arm.writes - writes}
+                spent |= {"subscription": self._arm.target.subscription_id, "budget": self._arm.budget.remaining}
                 self._arm.fence.check = _nothing_more
         if verdict.again or self._leaving:
             await self.close()  # Its waits were left, or Azure is to be found anew.
         verdict = overlaid(verdict, self._source_problem)
         project = revision.project.project
-        return Passed(self.name, project, revision.name, verdict, 0.0, plan, report, reads, writes), stalled
+        return Passed(self.name, project, revision.name, verdict, plan=plan, report=report, **spent), stalled
 
     def _approve(self, plan: Plan, revision: Revision, orders: Mapping[str, str]) -> None:
         if plan.refusals:
@@ -302,9 +306,15 @@ class Environment:
             self.due_at = memory.due_at
         memory = world.observer.passed(passed, memory)
         ready = before.condition("Ready")
-        news = ready is None or (ready.reason, ready.message) != (verdict.reason, verdict.message)
-        log.log(logging.INFO if verdict.ready else logging.WARNING, "pass ended", extra=_told(passed))
-        if news or before.revision != passed.revision or (passed.report and passed.report.outcomes):
+        news = (
+            ready is None
+            or ready.status is not verdict.ready
+            or (not verdict.ready and (ready.reason, ready.message) != (verdict.reason, verdict.message))
+        )
+        worth_telling = news or before.revision != passed.revision or bool(passed.report and passed.report.outcomes)
+        level = logging.DEBUG if not worth_telling else logging.INFO if verdict.ready else logging.WARNING
+        log.log(level, "pass ended", extra=_told(passed))
+        if worth_telling:
             circumstances = Circumstances(
                 moment, f"{passed.project}/{self.name}", "loop", world.holder, lease.epoch, revision.checkout.author
             )
@@ -338,6 +348,6 @@ class _Progress:
 
     def ended(self, outcome: Outcome) -> None:
         level = logging.WARNING if outcome.result is Result.FAILED else logging.INFO
-        told = {"resource": str(outcome.ref), "result": str(outcome.result), "error": outcome.message}
-        log.log(level, "action ended", extra=told)
+        told = {"resource": str(outcome.ref), "result": str(outcome.result)}
+        log.log(level, "action ended", extra=told | ({"error": outcome.message} if outcome.message else {}))
         self._observer.ended(self._name, outcome)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from reconciler.source.checkout import Source
-    from reconciler.watch.world import World
     from reconciler.watch.revision import Revision
     from reconciler.watch.verdict import Verdict
+    from reconciler.watch.world import World
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Loop:
         source: Source,
         world: Callable[[Loop], World],
         only: Collection[str] = (),
-        on_look: Callable[[Exception | None], None] = lambda _: None,
+        on_look: Callable[[Exception | None, bool], None] = lambda _problem, _new: None,
     ) -> None:
         self.followed = Followed()
         self.environments: dict[str, Environment] = {}
@@ -86,6 +86,7 @@ class Loop:
             if since is not None and self.followed.looked_at_s >= since:
                 return  # Somebody else looked while we waited for our turn.
             self.followed.looked_at_s = self._world.now()
+            before = self._revision
             try:
                 await self._take(await self._source_latest())
             except Exception as error:  # noqa: BLE001 - told in _failed; the loop must go on
@@ -93,7 +94,7 @@ class Loop:
             else:
                 self.followed.problem, self.followed.failures = None, 0
                 self.followed.read.set()
-            self._on_look(self.followed.problem)
+            self._on_look(self.followed.problem, self._revision is not before)
 
     async def _source_latest(self) -> Revision:
         checkout = await self._source.latest()

@@ -25,7 +25,7 @@ SYNCS: Final = ("InSync", "OutOfSync", "Drift", "Refused", "NotEvaluated", "Unkn
 CHANNELS: Final = ("slack", "teams", "webhook", "commit_status")
 DELIVERIES: Final = ("delivered", "refused", "failed", "limited", "dropped")
 
-Operation = Literal["read", "write", "delete"]
+Operation = Literal["reads", "writes", "deletes"]
 Polled = Literal["unchanged", "new", "unavailable", "refused", "failed"]
 Received = Literal["push", "ignored", "refused"]
 
@@ -174,11 +174,11 @@ class Metrics:
 
     # -- what the process does ---------------------------------------------------------------------------------------
 
-    def requested(self, environment: str, operation: Operation) -> None:
-        """Count a request to Azure Resource Manager."""
-        self._metrics["arm_requests"].labels(environment, operation).inc()
+    def requested(self, environment: str, operation: Operation, count: int) -> None:
+        """Count requests to Azure Resource Manager."""
+        self._metrics["arm_requests"].labels(environment, operation).inc(count)
 
-    def budget(self, subscription: str, operation: Operation, remaining: float) -> None:
+    def budget(self, subscription: str, operation: str, remaining: float) -> None:
         """Show how many requests may be sent right now."""
         named = subscription.lower() if _GUID.fullmatch(subscription) else OTHER
         self._metrics["arm_budget_remaining_requests"].labels(named, operation).set(remaining)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from reconciler.arm.client import connect
 from reconciler.connection import connection_to
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -26,17 +26,20 @@ if TYPE_CHECKING:
     from schemas.project import ProjectEnvironment
 
 
+HeldBy = Literal["us", "another", "nobody"]
+
+
 class Observer(Protocol):
     """Hears what becomes of passes: metrics, messages, marks on commits. It must not raise, nor take long."""
 
-    def began(self, environment: str, revision: str) -> None:
-        """A pass has begun."""
+    def began(self, environment: str, revision: str, memory: Memory) -> Memory:
+        """A pass has begun; the pass goes on from the memory that is returned."""
 
     def passed(self, passed: Passed, memory: Memory) -> Memory:
         """A pass ended; the memory that is returned is what will be remembered."""
 
-    def held(self, environment: str, *, by_us: bool) -> None:
-        """Whether the environment's lease is ours."""
+    def held(self, environment: str, by: HeldBy) -> None:
+        """Whose lease the environment is under now; nobody's also when the store could not be asked."""
 
     def lost(self, environment: str) -> None:
         """The lease was lost in the middle of a pass."""
@@ -50,7 +53,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """One pass: on which revision, what it came to, and the plan and report as far as it came."""
+    """One pass: on which revision, what it came to, and the plan and report as far as it came.
+
+    ``reads`` and ``writes`` are requests; ``budget`` is what the ``subscription`` has left, by operation.
+    """
 
     environment: str
     project: str
@@ -61,6 +67,8 @@ class Passed:
     report: Report | None = None
     reads: int = 0
     writes: int = 0
+    subscription: str = ""
+    budget: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
