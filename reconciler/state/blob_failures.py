@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 ROLE = "give this identity the role Storage Blob Data Contributor on it"
 _HINTS = {
     "AuthorizationPermissionMismatch": f"{ROLE}; it takes some minutes to have effect",
-    "AuthorizationFailure": "the account's network rules refuse this machine; reach it by its private endpoint",
+    "AuthorizationFailure": "reach the account by its private endpoint, its network rules may refuse this machine; "
+    "check the key, when you use one",
     "AuthenticationFailed": "check the key or token, and this machine's clock",
     "KeyBasedAuthenticationNotPermitted": "the account takes no keys; use an identity instead of a connection string",
     "PublicAccessNotPermitted": ROLE,

@@ -10,12 +10,17 @@ if TYPE_CHECKING:
 FIRST_READ_BYTES = 1 << 16
 
 
-async def last_lines(size: int, read: Callable[[int, int], Awaitable[bytes]], limit: int) -> list[bytes]:
+async def last_lines(
+    size: int,
+    read: Callable[[int, int], Awaitable[bytes]],
+    limit: int,
+    first_read_bytes: int = FIRST_READ_BYTES,
+) -> list[bytes]:
     """The last ``limit`` whole lines of ``size`` bytes, newest first; ``read`` takes offset and length.
 
     A line without an end is what a crash left of it, and no line.
     """
-    length = FIRST_READ_BYTES
+    length = first_read_bytes
     while True:
         start = max(0, size - length)
         lines = (await read(start, size - start)).split(b"\n")[:-1] if size else []

@@ -115,6 +115,7 @@ def _install(folder: Path) -> None:
             [*npm, *options],
             cwd=folder,
             env=os.environ | {"PATH": path},
+            check=False,
             capture_output=True,
             text=True,
             timeout=INSTALL_TIMEOUT_S,
