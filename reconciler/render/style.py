@@ -98,7 +98,7 @@ footer {margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); 
   body {font-size: 11pt} main {max-width: none; padding: 0}
   article, tr, li, summary {break-inside: avoid} h2, summary {break-after: avoid}
   details::details-content {content-visibility: visible; display: block; block-size: auto}
-  summary::before {content: ""; width: 0}
+  details > summary::before, details[open] > summary::before {content: ""; width: 0}
   .create, .update, .replace, .delete, .adopt, del, ins, rect {print-color-adjust: exact;
     -webkit-print-color-adjust: exact}
 }

@@ -164,6 +164,13 @@ def test_an_asset_that_somebody_else_registered_with_the_same_content_is_in_sync
     assert "somebody else registered this very content" in found.verdict
 
 
+def test_a_code_version_that_exists_is_in_sync_whatever_azure_tells_of_its_hash():
+    code = next(resource.ref for resource in WANTED if resource.ref.kind == "code")
+    found = explained(code, live=changed(LIVE, code, **{"properties.properties": {}}))
+    assert (found.sync, found.differing) == ("InSync", ())
+    assert "a code version is its content" in found.verdict
+
+
 # -- classes of fields -----------------------------------------------------------------------------------------------
 
 

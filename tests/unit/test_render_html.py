@@ -208,6 +208,25 @@ def test_traffic_is_drawn_before_and_after():
     assert "green 0 % → 10 %" in page.text
 
 
+def test_a_share_that_stays_is_drawn_on_both_sides():
+    moved = (Change("properties.traffic.blue", 60, 50, "manifest"), Change("properties.traffic.green", 20, 30, "m"))
+    body = {"properties": {"traffic": {"blue": 50, "green": 30, "red": 20}}}
+    action = Action(Verb.UPDATE, Ref("traffic", "churn"), "changed in Git", moved, body=body)
+    page = Page(plan_html(Plan("shop", "test", "r", actions=(action,))))
+    bars = [value for tag, name, value in page.attributes if tag == "rect" and name == "width"]
+    assert bars == ["60", "20", "20", "50", "30", "20", "2", "2", "2"]
+    assert "red 20 % → 20 %" in page.text
+
+
+def test_what_an_action_needs_leads_to_the_step_that_makes_it():
+    page = Page(plan_html(PLANS["new"]))
+    assert "Needs code/shop:cccccccccccccccc, endpoint/churn, environment/sklearn:5, model/churn:1" in page.text
+    steps = {value for _, name, value in page.attributes if name == "id"}
+    links = {value.removeprefix("#") for _, name, value in page.attributes if name == "href"}
+    assert links
+    assert links <= steps
+
+
 # -- colours ---------------------------------------------------------------------------------------------------------
 
 
