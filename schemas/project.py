@@ -74,6 +74,9 @@ class StateContainer(Strict):
     container_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/@?#\s]+/[^@?#\s]+$")] = Field(
         description="Address of a blob container, such as `https://acme.blob.core.windows.net/aml-gitops`."
     )
+    lease_s: int = Field(
+        default=30, ge=15, le=60, description="How long a lease lasts after its holder died, in seconds."
+    )
 
 
 class SyncWindow(Strict):

@@ -37,13 +37,14 @@ def open_store(project: Project, root: Path, environ: Mapping[str, str]) -> Stor
 
     url = project.state.container_url
     if connection_string := environ.get(CONNECTION_STRING):
-        return BlobStore(url, connection_string=connection_string)
+        return BlobStore(url, connection_string=connection_string, duration_s=project.state.lease_s)
     if not url.startswith("https://"):
         hint = f"write https://, or give a connection string in {CONNECTION_STRING}"
         raise UsageError(f"state in {url}: an identity's token is never sent over plain http; {hint}")
     from azure.identity.aio import DefaultAzureCredential
 
-    return BlobStore(url, DefaultAzureCredential(authority=authority_of(url)))
+    credential = DefaultAzureCredential(authority=authority_of(url))
+    return BlobStore(url, credential, duration_s=project.state.lease_s)
 
 
 def authority_of(container_url: str) -> str:

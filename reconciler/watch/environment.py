@@ -171,6 +171,7 @@ class Environment:
         """The pass could not begin, or could not be remembered."""
         if isinstance(error, LeaseLost):
             self._world.observer.lost(self.name)
+            log.warning("lease lost")
         self.verdict = of_error(error)
         log.warning("no pass", extra={"reason": self.verdict.reason, "error": self.verdict.message})
         self.due_at = self._world.now() + self._world.retry_s(1)
@@ -182,6 +183,7 @@ class Environment:
     async def _under(self, lease: Lease, store: Store, revision: Revision) -> None:
         world = self._world
         began = world.now()
+        log.debug("lease taken", extra={"epoch": lease.epoch})
         memory = Memory.from_json(lease.memory)
         if not self._forced and memory.revision == revision.name and memory.due_at > began:
             self.due_at = memory.due_at + world.pause_s(HELD_RETRY_S)  # Another replica passed meanwhile.
