@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from reconciler.notify.forges import Forge, ForgeName
 
 LIMITS: Mapping[ForgeName, int] = {"github": 65_536, "gitlab": 1_000_000, "azuredevops": 150_000}
-"""What a comment may have. GitHub and Azure DevOps say so in their answers, GitLab in docs.gitlab.com (instance
-limits)."""
+"""What a comment may have: GitHub says so in its error text, GitLab in docs.gitlab.com (instance limits); for Azure
+DevOps see docs/notifications.md."""
 
 MOST_PAGES = 100
 _HELP = {

@@ -46,7 +46,10 @@ class Written:
 
 @dataclass
 class ForgeStub:
-    """What the forges have. ``answers`` are given out, one for each request, before anything else happens."""
+    """What the forges have. ``answers`` are given out, one for each request, before anything else happens.
+
+    ``barrier`` lets nobody create before all do, ``gate`` nobody do anything while it is closed.
+    """
 
     url: str = ""
     who: str = "ours"
@@ -55,6 +58,7 @@ class ForgeStub:
     seen: list[Seen] = field(default_factory=list)
     answers: deque[web.Response | Exception] = field(default_factory=deque)
     lose_answers: int = 0
+    barrier: asyncio.Barrier | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -271,8 +275,11 @@ async def forge_stub():
             return answer
         if not request.path.startswith("/hook/") and request.headers.get("Authorization") not in AUTHORIZED:
             return _error(401, f"Bad credentials: {request.headers.get('Authorization')}")
+        creates = request.method == "POST" and not request.path.endswith("/graphql")
+        if stub.barrier is not None and creates:
+            await stub.barrier.wait()
         response = await handler(request)
-        if stub.lose_answers and request.method == "POST" and not request.path.endswith("/graphql"):
+        if stub.lose_answers and creates:
             stub.lose_answers -= 1
             request.transport.close()
         return response

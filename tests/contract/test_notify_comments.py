@@ -131,6 +131,7 @@ async def test_it_gives_up_in_the_end(stub):
 
 
 async def test_two_pipelines_at_once_leave_one(stub):
+    stub.barrier = asyncio.Barrier(4)
     await asyncio.gather(*(put(stub, "same\n") for _ in range(4)))
     assert bodies(stub) == [f"{MARK}\nsame\n"]
 
