@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from schemas.loop import Secret, Webhooks
 
+PREFIX = "/webhooks/"
 FORGES = ("github", "gitlab", "azuredevops")
 SIGNING_TOKEN = "whsec_"  # noqa: S105 - how such tokens begin, not one of them
 
@@ -88,13 +89,19 @@ class Refused:
     reason: str
 
 
+def forge_of(path: str, trusted: Trusted) -> str:
+    """Return whose pushes arrive at ``path``; empty when nobody's do."""
+    forge = path.removeprefix(PREFIX)
+    return forge if path != forge and forge in FORGES and getattr(trusted, forge) is not None else ""
+
+
 def accepted(headers: Mapping[str, str], body: bytes, trusted: Trusted, path: str) -> Push | Ignored | Refused:
     """Return what a POST to ``/webhooks/<forge>`` means. ``headers`` have names in lower case. Never raises.
 
     The body is parsed only once its sender has proven to know the secret.
     """
-    forge = path.removeprefix("/webhooks/")
-    if path == forge or forge not in FORGES or getattr(trusted, forge) is None:
+    forge = forge_of(path, trusted)
+    if not forge:
         return Refused(404, "no webhook here")
     if not _PROOFS[forge](headers, body, trusted):
         return Refused(401, "the secret is missing or wrong")

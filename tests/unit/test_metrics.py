@@ -20,10 +20,13 @@ from reconciler.notify.telling import Result as Delivery
 from reconciler.plan.verdict import Sync
 from reconciler.watch.memory import Condition
 from reconciler.watch.metrics import CHANNELS, CONTENT_TYPE, DELIVERIES, METRICS, SYNCS, Metrics
+from reconciler.watch.server import Bounds
 from reconciler.watch.verdict import REASONS
+from reconciler.watch.vitals import LONGEST_SILENCE_S
 from reconciler.watch.webhooks import FORGES
 from schemas.loop import Notification
 
+BOUNDS = Bounds()
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 SHA = "2434a8f899bf328c0362f1b010faf955e9eb169f"
 GUID = "00000000-0000-0000-0000-000000000003"
@@ -76,10 +79,10 @@ def filled(now=lambda: 1000.0, environments=("dev", "prod")):
         metrics.drifted(name, 1)
         metrics.stalled(name, 2)
         metrics.acted(name, Verb.UPDATE, Result.UPDATED)
-        metrics.requested(name, "read")
+        metrics.requested(name, "reads", 3)
         metrics.lease(name, held=True)
         metrics.lease_lost(name)
-    metrics.budget(GUID, "write", 190)
+    metrics.budget(GUID, "writes", 190)
     metrics.polled("new")
     metrics.webhook("github", "push")
     metrics.notified("slack", "delivered")
@@ -104,8 +107,8 @@ def test_what_was_told_is_shown():
             ("drift_resources", "dev"): 1,
             ("stalled_resources", "dev"): 2,
             ("actions_total", "dev", "update", "updated"): 1,
-            ("arm_requests_total", "dev", "read"): 1,
-            ("arm_budget_remaining_requests", GUID, "write"): 190,
+            ("arm_requests_total", "dev", "reads"): 3,
+            ("arm_budget_remaining_requests", GUID, "writes"): 190,
             ("source_polls_total", "new"): 1,
             ("webhooks_total", "github", "push"): 1,
             ("lease_held", "dev"): 1,
@@ -180,11 +183,11 @@ def test_free_text_never_becomes_a_label(text):
     metrics.passed("dev", text, 1, ready=False)
     metrics.conditions("dev", [condition("Ready", True, text)])
     metrics.revision("dev", text)
-    metrics.budget(text, "read", 1)
+    metrics.budget(text, "reads", 1)
     metrics.webhook(text, "refused")
     metrics.notified(text, text)
     labels = {label for key in ours(metrics) for label in key[1:]}
-    known = {"other", "dev", "Ready", "read", "refused", "+Inf", *REASONS, *FORGES, *CHANNELS, *DELIVERIES}
+    known = {"other", "dev", "Ready", "reads", "refused", "+Inf", *REASONS, *FORGES, *CHANNELS, *DELIVERIES}
     assert {label for label in labels - known if not re.fullmatch(r"[0-9a-f]{7,64}|[\d.]+", label)} == set()
 
 
@@ -215,6 +218,19 @@ def test_a_metric_has_a_unit_and_a_meaning(declared):
     assert re.fullmatch(r"[a-z][a-z_]+", declared.name)
     assert declared.about.endswith(".")
     assert not declared.name.endswith("_total")
+
+
+def test_the_page_tells_the_bounds():
+    page = " ".join(PAGE.read_text().split())
+    for told in (
+        f"A body may have {BOUNDS.body_bytes // 1024**2} MiB (413)",
+        f"must arrive within {BOUNDS.body_s:g} s (408)",
+        f"no complete request is closed after {BOUNDS.idle_s:g} s",
+        f"At most {BOUNDS.connections} connections",
+        f"{BOUNDS.bodies} webhooks are read at a time",
+        f"sign of life in the last {LONGEST_SILENCE_S:g} s",
+    ):
+        assert told in page
 
 
 RULES = [
