@@ -113,6 +113,24 @@ def test_a_value_of_an_overlay_is_explained_with_the_overlays_line(applied):
     assert state["position"] == "overlays/local/blue.yml:4:1"
 
 
+def test_an_asset_inside_of_a_deployment_is_explained_with_its_own_lines(applied):
+    text = (applied.root / "base/deployment.yml").read_text().replace("name: blue", "name: green")
+    applied.write(
+        "base/green.yml", text.replace("model: azureml:numbers", "model:\n  path: model\n  description: ours")
+    )
+    try:
+        plan = applied.json("plan", "-e", "local")
+        (model,) = [a["resource"] for a in plan["actions"] if a["resource"].startswith("model/adder-green:")]
+        found = applied.json("explain", "-e", "local", model)
+    finally:
+        (applied.root / "base/green.yml").unlink()
+    fields = {row["path"]: row for row in found["fields"]}
+    assert (found["sync"], found["health"], found["plan"]["verb"]) == ("OutOfSync", "Missing", "create")
+    assert fields["properties.description"]["position"] == "base/green.yml:7:3"
+    assert fields["properties.modelUri"]["position"] == "base/green.yml:6:3"
+    assert fields["properties.modelType"]["classes"] == ["documented default"]
+
+
 @pytest.mark.parametrize(
     ("command", "name", "said"),
     [
