@@ -51,8 +51,7 @@ class Clones:
         """No other process works in the folder within the block. Raises SourceUnavailable; SourceError without git."""
         if not self._begun:
             await check_version()
-            for folder in (self.folder, self._checkouts, self._indexes):
-                await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(self._make)
         async with alone(self.folder / "lock", _LOCK_TIMEOUT_S) as held:
             if not self._begun:
                 await asyncio.to_thread(self._clear)
@@ -148,6 +147,14 @@ class Clones:
             if index.name.partition(".")[0] not in still:
                 index.unlink(missing_ok=True)
         return frozenset(name.partition("-")[0] for name in still)
+
+    def _make(self) -> None:
+        for folder in (self.folder, self._checkouts, self._indexes):
+            folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.folder / ".gitignore"
+        if not ignore.exists():
+            # It may lie in a working copy, and is nothing to commit.
+            ignore.write_text("*\n")
 
     def _clear(self) -> None:
         for place in _listed(self._checkouts):

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
     from watchfiles import Change
 
+    _Watch = AsyncGenerator[object, None]
+
 # A save is several steps (write beside, rename over); what is quiet for this long is taken to be done.
-QUIET_MS = 300
+QUIET_S = 0.3
 # Somebody who never stops writing is not waited for longer than this.
-LONGEST_MS = 3_000
+LONGEST_S = 3.0
 _LOCK_TIMEOUT_S = 5.0
 _LOOK_EVERY_S = 0.05
 # Of all that Git keeps, these move with a commit, a checkout, a rebase.
-_MOVES = frozenset({"HEAD", "index", "packed-refs", "ORIG_HEAD"})
+_MOVES = frozenset({"HEAD", "index", "packed-refs", "refs"})
 
 
 class WorkingCopy:
@@ -35,14 +37,15 @@ class WorkingCopy:
         self._root = root.resolve()
         self._ignored = frozenset(folder.resolve() for folder in ignored)
         self._last: tuple[str, Checkout] | None = None
-        self._watch: AsyncGenerator[object, None] | None = None
+        self._watch: _Watch | None = None
         self._next: asyncio.Task[object] | None = None
+        self._restless = False
 
     async def latest(self) -> Checkout:
         """The files as they are. Raises SourceUnavailable while git is at work on them, SourceError without any."""
         await self._git_is_done()
         seen = await asyncio.to_thread(self._fingerprint)
-        revision = await asyncio.to_thread(git.revision_of, self._root)
+        revision = await self._revision()
         if self._last is None or (self._last[0], self._last[1].revision) != (seen, revision):
             generation = 1 if self._last is None else self._last[1].generation + 1
             author = await asyncio.to_thread(git.author_of, self._root) if revision != git.UNVERSIONED else ""
@@ -51,23 +54,23 @@ class WorkingCopy:
 
     async def changed(self) -> None:
         """Return when files, or the commit, have changed since ``latest``, and are quiet. Raises SourceUnavailable."""
-        if self._watch is None:
-            self._watch = await self._begin()
-            self._next = asyncio.ensure_future(anext(self._watch))
+        watch = self._watch
+        if watch is None:
+            self._watch = watch = await self._begin()
+            self._listen(watch)
             # The watch begins in its first step; what changed before then, since `latest`, is still to be seen.
             await asyncio.sleep(0)
-            if await self._moved():
-                return
-        if self._next is None:
-            self._next = asyncio.ensure_future(anext(self._watch))
+            self._restless = await self._moved()
         try:
-            # A caller that gives up must not take the watch along.
-            await asyncio.shield(self._next)
+            if not self._restless:
+                # A caller that gives up must not take the watch along, nor what it has seen.
+                await asyncio.shield(self._listen(watch))
+                self._heard()
+            await self._settle(watch)
         except (OSError, RuntimeError, StopAsyncIteration) as error:
             await self.close()
             raise SourceUnavailable(f"cannot watch {self._root}: {error}") from error
-        # What happens until this is called again is kept by the watch, not by us.
-        self._next = None
+        self._restless = False
 
     async def paths_between(self, before: Checkout, after: Checkout) -> frozenset[str] | None:
         """As ``Source.paths_between``; None unless both are commits, as they are."""
@@ -90,13 +93,35 @@ class WorkingCopy:
             await self._watch.aclose()
             self._watch = None
 
+    def _listen(self, watch: _Watch) -> asyncio.Task[object]:
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(watch))
+        return self._next
+
+    def _heard(self) -> None:
+        task, self._next, self._restless = self._next, None, True
+        if task is not None:
+            task.result()
+
+    async def _settle(self, watch: _Watch) -> None:
+        """Wait until nothing changes for a while. watchfiles cannot: one file written twice is one change to it."""
+        until = asyncio.get_running_loop().time() + LONGEST_S
+        while asyncio.get_running_loop().time() < until:
+            done, _ = await asyncio.wait([self._listen(watch)], timeout=QUIET_S)
+            if not done:
+                return
+            self._heard()
+
     async def _moved(self) -> bool:
         if self._last is None:
             return True
         seen = await asyncio.to_thread(self._fingerprint)
-        return (seen, await asyncio.to_thread(git.revision_of, self._root)) != (self._last[0], self._last[1].revision)
+        return (seen, await self._revision()) != (self._last[0], self._last[1].revision)
 
-    async def _begin(self) -> AsyncGenerator[object, None]:
+    async def _revision(self) -> str:
+        return await asyncio.to_thread(git.revision_of, self._root, ignored=self._ignored)
+
+    async def _begin(self) -> _Watch:
         from watchfiles import awatch
 
         folders = await asyncio.to_thread(git.git_folders, self._root)
@@ -105,16 +130,13 @@ class WorkingCopy:
         def counts(_: Change, path: str) -> bool:
             return self._counts(Path(path), folders)
 
-        return awatch(
-            self._root, *outside, watch_filter=counts, debounce=LONGEST_MS, step=QUIET_MS, recursive=True,
-            ignore_permission_denied=True,
-        )  # fmt: skip
+        return awatch(self._root, *outside, watch_filter=counts, debounce=100, step=20, ignore_permission_denied=True)
 
     def _counts(self, path: Path, git_folders: tuple[Path, ...]) -> bool:
-        for folder in git_folders:
-            if path.is_relative_to(folder):
-                inside = path.relative_to(folder).parts
-                return bool(inside) and not path.name.endswith(".lock") and (inside[0] in (*_MOVES, "refs"))
+        # A linked worktree has its own folder inside the common one.
+        kept = [path.relative_to(folder).parts for folder in git_folders if path.is_relative_to(folder)]
+        if kept:
+            return not path.name.endswith(".lock") and any(parts and parts[0] in _MOVES for parts in kept)
         inside = path.relative_to(self._root).parts if path.is_relative_to(self._root) else ()
         hidden = len(inside) > 1 and inside[0].startswith(".")
         return bool(inside) and not hidden and not any(path.is_relative_to(folder) for folder in self._ignored)

@@ -11,6 +11,7 @@ from reconciler.source.differ import below
 from reconciler.source.environ import without_git
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 UNVERSIONED = "unversioned"
@@ -18,17 +19,18 @@ DIRTY = "-dirty"
 GIT_TIMEOUT_S = 30
 
 
-def revision_of(root: Path, *, beside: Path | None = None) -> str:
+def revision_of(root: Path, *, beside: Path | None = None, ignored: Iterable[Path] = ()) -> str:
     """Commit of the checkout that ``root`` is in, with ``-dirty`` when anything below ``root`` differs from it.
 
-    ``beside`` is a file that does not count, such as the saved plan itself.
+    ``beside`` is a file that does not count, such as the saved plan itself; ``ignored`` are folders, such as our own.
     ``unversioned`` outside of a repository, before its first commit, and where there is no git. Raises SourceError
     when git is there and fails otherwise.
     """
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if head is None:
         return UNVERSIONED
-    but = [f":(exclude){beside.resolve().relative_to(root.resolve())}"] if beside and _lies_in(beside, root) else []
+    aside = [path for path in (*([beside] if beside else []), *ignored) if _lies_in(path, root)]
+    but = [f":(exclude){path.resolve().relative_to(root.resolve())}" for path in sorted(aside)]
     changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", ".", *but)
     return head.strip() + (DIRTY if changed else "")
 
