@@ -8,7 +8,7 @@ import os
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from reconciler.errors import SourceError, UsageError
 from reconciler.source.address import Address, address_of
@@ -148,7 +148,7 @@ def _file(name: str | None, setting: str, folder: Path) -> Path | None:
 
 
 def _on_this_machine(address: Address) -> bool:
-    host = address.place.rpartition(":")[0] or address.place
+    host = urlsplit(address.url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

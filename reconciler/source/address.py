@@ -67,7 +67,8 @@ def address_of(url: str, said_in: str) -> Address:
 def _with_scheme(url: str, said_in: str) -> Address:
     try:
         parts = urlsplit(url)
-        place = f"{parts.hostname or ''}{'' if parts.port is None else f':{parts.port}'}"
+        host = parts.hostname or ""
+        place = (f"[{host}]" if ":" in host else host) + ("" if parts.port is None else f":{parts.port}")
     except ValueError as error:
         raise SourceError(f"{said_in} is no valid address: look at its host and port") from error
     scheme = parts.scheme.lower()

@@ -60,6 +60,7 @@ class WorkingCopy:
             self._listen(watch)
             # The watch begins in its first step; what changed before then, since `latest`, is still to be seen.
             await asyncio.sleep(0)
+            self._restless = True
             self._restless = await self._moved()
         try:
             if not self._restless:
@@ -87,11 +88,12 @@ class WorkingCopy:
         """Stop watching."""
         if self._next is not None:
             self._next.cancel()
-            await asyncio.wait([self._next])
+            await asyncio.gather(self._next, return_exceptions=True)
             self._next = None
         if self._watch is not None:
             await self._watch.aclose()
             self._watch = None
+        self._restless = False
 
     def _listen(self, watch: _Watch) -> asyncio.Task[object]:
         if self._next is None:
