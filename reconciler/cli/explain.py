@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
+from reconciler.cli.ordered import ordered
 from reconciler.cli.place import project_root, session, wanted_of
 from reconciler.cli.remembered import remembered
 from reconciler.errors import UsageError
@@ -29,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
 
     root = project_root(options)
     wanted, connection = wanted_of(options, root)
+    loop = remembered(options, root)
+    wanted = ordered(wanted, loop.orders if loop else {})
     ref = _ref(options.resource)
 
     async def work(arm: Arm) -> Proposed:
@@ -43,7 +46,6 @@ def run(options: argparse.Namespace) -> int:
     if found is None:
         near = nearest(options.resource, names(wanted.resources, proposed.live))
         raise UsageError(f"{options.resource} is neither declared nor live in {options.environment}{near}")
-    loop = remembered(root, options.environment)
     error = loop.errors.get(str(found.ref), "") if loop else ""
     if options.output == "json":
         output.show_json(_json(found, wanted, error))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.place import project_of, project_root
+from reconciler.cli.place import project_root, state_of
 from reconciler.cli.status import short
 from reconciler.errors import UsageError
 from reconciler.render import printable
@@ -24,21 +23,12 @@ _BAD = ("failed", "interrupted")
 
 def run(options: argparse.Namespace) -> int:
     """Print the journal, newest first; as JSON, its lines as they are."""
-    from reconciler.load.project_file import environment_of
-    from reconciler.state.opened import open_store
-
     if options.limit < 1:
         raise UsageError(f"--limit {options.limit}: at least 1")
-    root = project_root(options)
-    project = project_of(root)
-    environment_of(project, options.environment)
 
     async def read() -> tuple[bytes, ...]:
-        store = open_store(project, root, os.environ)
-        try:
-            return await store.journal(f"{project.project}/{options.environment}", options.limit)
-        finally:
-            await store.close()
+        async with state_of(options, project_root(options)) as (store, name):
+            return await store.journal(name, options.limit)
 
     lines = asyncio.run(read())
     if options.output == "json":

@@ -1,17 +1,18 @@
-"""What the loop remembers of an environment, for people who look: conditions, last pass, holder, last errors."""
+"""What the state says of an environment, for people who look: conditions, last pass, holder, last errors, orders."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.place import project_of
+from reconciler.cli.place import state_of
 from reconciler.errors import StateError, UsageError
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reconciler.watch.memory import Memory
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The memory of one environment, and who holds it right now; empty when nobody does."""
+    """The memory of one environment, who holds it right now (empty when nobody does), and what people ordered."""
 
     memory: Memory
     holder: str
+    orders: Mapping[str, str]
 
     @property
     def errors(self) -> dict[str, str]:
@@ -30,24 +32,17 @@ class Remembered:
         return {name: f"{s.code}: {s.message}" if s.code else s.message for name, s in self.memory.stalled.items()}
 
 
-def remembered(root: Path, environment: str) -> Remembered | None:
-    """What is kept of the environment; None when no loop ran. A store that cannot be read is a note on stderr."""
-    from reconciler.state.opened import open_store
+def remembered(options: argparse.Namespace, root: Path) -> Remembered | None:
+    """What is kept of the environment; None when nothing is. State that cannot be read is a note on stderr."""
     from reconciler.watch.memory import Memory
 
-    project = project_of(root)
-    name = f"{project.project}/{environment}"
-
-    async def read() -> tuple[bytes | None, str]:
-        store = open_store(project, root, os.environ)
-        try:
-            return await store.memory(name), await store.holder(name)
-        finally:
-            await store.close()
+    async def read() -> tuple[bytes | None, str, Mapping[str, str]]:
+        async with state_of(options, root) as (store, name):
+            return await store.memory(name), await store.holder(name), await store.orders(name)
 
     try:
-        document, holder = asyncio.run(read())
+        document, holder, orders = asyncio.run(read())
     except (StateError, UsageError) as error:
         output.note(f"aml-gitops: what the loop knows cannot be read, so it is left out: {error}")
         return None
-    return None if document is None else Remembered(Memory.from_json(document), holder)
+    return Remembered(Memory.from_json(document), holder, orders) if document or holder or orders else None

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
-from reconciler.cli.place import project_root, session, wanted_of
+from reconciler.cli.ordered import closed_because, ordered
+from reconciler.cli.place import project_of, project_root, session, wanted_of
 from reconciler.cli.remembered import Remembered, remembered
 from reconciler.errors import UsageError
 from reconciler.render import printable
@@ -43,23 +44,29 @@ def run(options: argparse.Namespace) -> int:
 
     root = project_root(options)
     wanted, connection = wanted_of(options, root)
+    loop = remembered(options, root)
+    orders = loop.orders if loop else {}
+    wanted = ordered(wanted, orders)
     proposed = session(connection, lambda arm: propose(wanted, arm))
-    loop = remembered(root, options.environment)
     rows = standings(wanted.resources, proposed.live, proposed.plan, loop.errors if loop else {})
     rows = _selected(rows, wanted.resources, options.select)
     warnings = [w for w in proposed.plan.warnings if not options.select or w.resource in {row.resource for row in rows}]
+    closed = closed_because(project_of(root), options.environment, orders)
     if options.output == "json":
         output.show_json(
             {
                 "version": 1,
                 "environment": options.environment,
                 "revision": wanted.intent.revision,
+                "writes_closed": closed,
                 "loop": _loop_json(loop) if loop else None,
                 "resources": [asdict(row) for row in rows],
                 "warnings": [asdict(warning) for warning in warnings],
             }
         )
         return 0
+    if closed:
+        output.show(f"Nothing is written now: {printable(closed)}.\n")
     if loop:
         output.show(_loop_text(loop, colour=output.coloured(sys.stdout)))
     _table(rows)
@@ -122,7 +129,9 @@ def _loop_text(loop: Remembered, *, colour: bool) -> str:
         said = f"\x1b[{'31' if bad else '32'}m{said}\x1b[0m" if colour and condition.type != "Reconciling" else said
         why = ": ".join(printable(text) for text in (condition.reason, condition.message) if text)
         lines.append(f"{said} {why}{f'  (since {condition.since})' if condition.since else ''}")
-    passed = f"Last pass {age(time.time() - memory.passed_at)} ago" if memory.passed_at else "No pass yet"
+    if not (memory.conditions or memory.passed_at or loop.holder):
+        return ""
+    passed = f"Last pass {age(time.time() - memory.passed_at)} ago" if memory.passed_at else "No pass has ended yet"
     at = f" at revision {short(memory.revision)}" if memory.revision else ""
     held = f"; {printable(loop.holder)} works on it now" if loop.holder else ""
     return "\n".join([*lines, f"{passed}{at}{held}.", "", ""])

@@ -197,6 +197,24 @@ def test_status_works_when_the_store_cannot_be_read(applied):
     assert "Traceback" not in done.stderr
 
 
+def test_what_people_ordered_shows_wherever_somebody_looks(applied):
+    applied.ok("suspend", "-e", "local", BLUE, "--reason", "incident 4711")
+    applied.edit("base/deployment.yml", 'OFFSET: "0"', 'OFFSET: "4"')
+    try:
+        row, found = rows(applied)[BLUE], applied.json("explain", "-e", "local", BLUE)
+        applied.ok("suspend", "-e", "local", "--reason", "a quiet night")
+        closed = applied.json("status", "-e", "local")["writes_closed"]
+        told = applied.ok("status", "-e", "local").splitlines()[0]
+    finally:
+        applied.edit("base/deployment.yml", 'OFFSET: "4"', 'OFFSET: "0"')
+        applied.ok("resume", "-e", "local")
+    assert (row["sync"], row["held"]) == ("OutOfSync", "suspended: incident 4711")
+    assert found["plan"]["held"] == {"verb": "update", "reason": "suspended: incident 4711"}
+    assert found["verdict"].endswith("The update is held back: suspended: incident 4711.")
+    assert (closed, told) == ("suspended: a quiet night", "Nothing is written now: suspended: a quiet night.")
+    assert applied.json("status", "-e", "local")["writes_closed"] == ""
+
+
 def test_status_selects(applied):
     assert set(rows(applied, "--select", "endpoint/adder")) == {"endpoint/adder", BLUE, "traffic/adder"}
     assert all(name.startswith("model/") for name in rows(applied, "--select", "model/*"))
