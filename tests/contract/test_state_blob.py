@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,9 +42,10 @@ async def other_hand(azurite, url):
         yield container
 
 
-async def test_a_broken_lease_writes_nothing_more_and_the_next_holder_stays(azurite, url):
+async def test_a_broken_lease_writes_nothing_more_and_its_end_is_not_the_end_of_the_next(azurite, url):
     async with opened(azurite, url) as first, opened(azurite, url) as second, other_hand(azurite, url) as container:
-        async with first.lease(ENVIRONMENT, "first") as lost:
+        async with AsyncExitStack() as first_block:
+            lost = await first_block.enter_async_context(first.lease(ENVIRONMENT, "first"))
             await lost.save(b"first")
             await BlobLeaseClient(container.get_blob_client("shop/prod/state.json")).break_lease(lease_break_period=0)
             async with second.lease(ENVIRONMENT, "second") as lease:
@@ -58,6 +59,7 @@ async def test_a_broken_lease_writes_nothing_more_and_the_next_holder_stays(azur
                     check_fence(lost.fence_file)
                 assert lost.until() == 0
                 assert await first.memory(ENVIRONMENT) == b"second"
+                await first_block.aclose()
                 with pytest.raises(LeaseHeld):
                     async with first.lease(ENVIRONMENT, "third"):
                         pytest.fail("held")
@@ -101,19 +103,21 @@ async def test_what_woke_up_too_late_is_lost_at_once_and_for_good(azurite, url):
 
 
 async def test_the_deadline_counts_from_before_the_request(azurite, url):
-    now = awake_and_asleep_s()
+    async with wire_to(url) as wire:
+        through = azurite.connection_string.replace(azurite.url, wire.url.rpartition("/")[0])
 
-    def slow_clock():  # Each look at it is 2 s later: as if every request took that long.
-        nonlocal now
-        now += 2
-        return now
+        def clock():  # As if every request took 2 s.
+            return awake_and_asleep_s() + 2 * len(wire.requests)
 
-    async with opened(azurite, url, clock=slow_clock) as store:
-        async with store.lease(ENVIRONMENT, "a"):
-            """The blob is made."""
-        asked = now + 2
-        async with store.lease(ENVIRONMENT, "a") as lease:
-            assert lease.until() == pytest.approx(asked + 13.5)
+        async with opened(azurite, wire.url, connection_string=through, clock=clock) as store:
+            async with store.lease(ENVIRONMENT, "a"):
+                """The blob is made."""
+            asked_s = clock()
+            async with store.lease(ENVIRONMENT, "a") as lease:
+                assert lease.until() == pytest.approx(asked_s + 13.5, abs=1)
+                asked_s = clock()
+                await lease.record(b"renews")
+                assert lease.until() == pytest.approx(asked_s + 13.5, abs=1)
 
 
 @asynccontextmanager
@@ -147,7 +151,7 @@ async def patiently(store, environment, holder):
 
 
 async def test_over_time(azurite, url):
-    """Three things that take as long as a lease lasts, at the same time."""
+    """Four things that take as long as a lease lasts, at the same time."""
 
     async def held_longer_than_a_lease_lasts():
         async with (
@@ -178,6 +182,17 @@ async def test_over_time(azurite, url):
             assert lease.until() > first
             await lease.save(b"still ours")
 
+    async def silence_is_outlived():
+        async with by_wire(azurite, url) as wire, wire.store.lease("shop/silent", "a") as lease:
+            first = lease.until()
+            wire.silent = True
+            await asyncio.sleep(8)  # The renewal has no end, but for our own patience.
+            assert lease.until() == first
+            wire.silent = False
+            await asyncio.sleep(5)
+            lease.check()
+            assert lease.until() > first
+
     async def a_long_cut_is_a_loss_and_another_takes_over():
         async with (
             by_wire(azurite, url) as wire,
@@ -201,8 +216,11 @@ async def test_over_time(azurite, url):
                     await lease.save(b"late")
             return lost
 
-    _, _, lost = await asyncio.gather(
-        held_longer_than_a_lease_lasts(), a_short_cut_is_outlived(), a_long_cut_is_a_loss_and_another_takes_over()
+    lost, *_ = await asyncio.gather(
+        a_long_cut_is_a_loss_and_another_takes_over(),
+        held_longer_than_a_lease_lasts(),
+        a_short_cut_is_outlived(),
+        silence_is_outlived(),
     )
     assert 12 < lost < 14
 
@@ -247,6 +265,19 @@ async def test_an_append_whose_answer_is_lost_is_found_again(wire, azurite, url)
         await lease.record(b"second")
         assert wire.lose_answers == 0
     assert await wire.store.journal(ENVIRONMENT, 10) == (b"second", b"first")
+
+
+async def test_a_journal_that_another_began_meanwhile_is_gone_on_with(azurite, url):
+    async with opened(azurite, url) as store, store.lease(ENVIRONMENT, "a") as lease:
+        await lease.record(b"first")
+        late = store._journal(ENVIRONMENT)
+
+        async def as_it_was_before():
+            return []
+
+        late._parts = as_it_was_before
+        await late.append(b"second\n", lease.check)
+        assert await store.journal(ENVIRONMENT, 10) == (b"second", b"first")
 
 
 async def test_a_lease_that_was_granted_without_an_answer_is_given_back(wire):

@@ -6,12 +6,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Wire:
-    """``url`` leads through the wire. ``cut`` refuses everything; ``lose_answers`` is how many answers never arrive."""
+    """``url`` leads through the wire. ``cut`` refuses everything; ``lose_answers`` is how many answers never arrive;
+    while ``silent``, requests vanish and nothing is refused."""
 
     def __init__(self, url):
         self._target = urlsplit(url)
         self._connections = set()
         self._cut = False
+        self._serving = set()
+        self.silent = False
         self.lose_answers = 0
         self.requests = []
         self.url = ""
@@ -22,6 +25,7 @@ class Wire:
             connection.transport.abort()
 
     async def serve(self, reader, writer):
+        self._serving.add(asyncio.current_task())
         if self._cut:
             writer.transport.abort()
             return
@@ -42,9 +46,16 @@ class Wire:
     async def _forward(self, reader, writer):
         while chunk := await reader.read(1 << 16):
             self.requests += [line for line in chunk.decode("latin-1").splitlines() if line.endswith("HTTP/1.1")]
-            writer.write(chunk)
-            await writer.drain()
+            if not self.silent:
+                writer.write(chunk)
+                await writer.drain()
         writer.transport.abort()
+
+    async def end(self):
+        """Cut it for good."""
+        self.cut()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     async def _answer(self, reader, writer):
         while chunk := await reader.read(1 << 16):
@@ -67,5 +78,5 @@ async def wire_to(url):
         yield wire
     finally:
         server.close()
-        wire.cut()
+        await wire.end()
         await server.wait_closed()
