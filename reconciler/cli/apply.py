@@ -18,6 +18,7 @@ from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
 from reconciler.domain import Report
 from reconciler.errors import PlanRefused, Problem, StalePlan, UsageError
+from reconciler.naming import nearest
 from reconciler.render import report_json, report_text, summary_line
 from reconciler.state.opened import holder_name
 
@@ -160,7 +161,8 @@ def _approver(options: argparse.Namespace, saved: dict[str, Any] | None, closed:
         if plan.actions and closed:
             raise PlanRefused((refusal_of(plan.environment, closed),))
         if unknown := set(options.confirm) - {str(action.ref) for action in plan.actions}:
-            raise UsageError(f"--confirm {', '.join(sorted(unknown))}: the plan does nothing to it")
+            near = nearest(min(unknown), [str(action.ref) for action in plan.actions])
+            raise UsageError(f"--confirm {', '.join(sorted(unknown))}: the plan does nothing to it{near}")
         if plan.actions and not options.yes:
             _ask(plan, options)
 

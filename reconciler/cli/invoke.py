@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli import output
 from reconciler.cli.place import connection_of, path_of, project_root, session
 from reconciler.errors import UsageError
+from reconciler.naming import nearest
 
 if TYPE_CHECKING:
     import argparse
@@ -62,9 +63,11 @@ def _questions(options: argparse.Namespace, root: Path) -> list[_Question]:
 
     questions = _samples(check(root, options.environment).sound(), root)
     if options.endpoint:
+        known = [question.endpoint for question in questions]
         questions = [question for question in questions if question.endpoint == options.endpoint.lower()]
         if not questions:
-            raise UsageError(f"endpoint/{options.endpoint} declares no sample: give one with --request FILE")
+            near = nearest(options.endpoint, known)
+            raise UsageError(f"endpoint/{options.endpoint} declares no sample: give one with --request FILE{near}")
     if not questions:
         raise UsageError("no endpoint declares a sample (`gitops: {sample: {request: …}}`); name one, with --request")
     return questions

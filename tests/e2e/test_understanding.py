@@ -140,6 +140,7 @@ def test_an_asset_inside_of_a_deployment_is_explained_with_its_own_lines(applied
         ("explain", "nonsense", "neither declared nor live"),
         ("logs", "adder/bleu", "did you mean 'adder/blue'?"),
         ("logs", "adder", "write ENDPOINT/DEPLOYMENT"),
+        ("invoke", "addr", "did you mean 'adder'?"),
     ],
 )
 def test_a_name_that_is_nothing_is_told_what_was_meant(applied, command, name, said):
