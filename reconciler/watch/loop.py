@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Problem, SourceUnavailable
+from reconciler.load.project_file import environment_of
 from reconciler.source.touched import touched
 from reconciler.watch.environment import Environment
 from reconciler.watch.revision import opened
@@ -156,11 +157,13 @@ class Loop:
     async def once(self) -> Mapping[str, Verdict | None]:
         """One look and one pass of each environment, side by side. None for one that another replica holds.
 
-        Raises what keeps the source from being read.
+        Raises what keeps the source from being read, UsageError for an environment that the project does not have.
         """
         await self.look()
-        if self._revision is None and self.followed.problem is not None:
-            raise self.followed.problem
+        if self._revision is None:
+            raise self.followed.problem or SourceUnavailable("the source has nothing")
+        for name in sorted(self._only):
+            environment_of(self._revision.project, name)
         try:
             await asyncio.gather(*(environment.pass_once() for environment in self.environments.values()))
         finally:
