@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from reconciler.domain import Body
 
 _WIDTH = 4096
+_BREAKS = "\r\x85\u2028\u2029\ufeff"
+"""What YAML 1.1 breaks lines at, or drops: only escapes keep it."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -28,6 +30,8 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     # PyYAML knows YAML 1.1 only: 1e3, 0o17 and 0x1g of a commit id mean something else in 1.2.
     style = "'" if plain(value) != value else "|" if "\n" in value else None
+    if any(character in value for character in _BREAKS):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
