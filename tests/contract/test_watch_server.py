@@ -191,6 +191,7 @@ async def test_a_forge_that_is_not_trusted_has_no_webhook(world, forge):
 
 
 async def test_a_secret_can_change_without_a_restart(world):
+    assert (await world.push())[0] == 202
     world.trusted = lambda: Trusted(github="another")
     assert (await world.push())[0] == 401
     assert (await world.push(secret="another"))[0] == 202

@@ -103,6 +103,15 @@ def test_a_gitlab_signature_covers_id_and_time_too():
     assert post("gitlab signed", headers={"x-gitlab-event": "Push Hook", "x-gitlab-token": SIGNING}).status == 401
 
 
+def test_a_proof_of_another_form_is_none():
+    body = json.dumps(GITLAB).encode()
+    other = signed(body)["webhook-signature"].replace("v1,", "v2,")
+    assert post("gitlab signed", body, {**signed(body), "webhook-signature": other}).status == 401
+    right = azuredevops(b"")["authorization"].removeprefix("Basic ")
+    assert post("azuredevops", headers={"authorization": f"Bearer {right}"}).status == 401
+    assert isinstance(post("azuredevops", headers={"authorization": f"BASIC {right}"}), Push)
+
+
 def test_one_of_several_gitlab_signatures_is_enough_while_a_token_is_rotated():
     body = json.dumps(GITLAB).encode()
     both = f"v1,{base64.b64encode(bytes(32)).decode()} {signed(body)['webhook-signature']}"
