@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
@@ -12,7 +13,6 @@ from reconciler.source.environ import without_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 UNVERSIONED = "unversioned"
 DIRTY = "-dirty"
@@ -47,7 +47,7 @@ def git_folders(root: Path) -> tuple[Path, ...]:
     They are two in a linked worktree.
     """
     said = _git(root, "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir")
-    return tuple(sorted({root.__class__(line) for line in (said or "").splitlines()}))
+    return tuple(sorted({Path(line).resolve() for line in (said or "").splitlines()}))
 
 
 def paths_between(root: Path, before: str, after: str) -> frozenset[str] | None:

@@ -70,12 +70,12 @@ async def check(mirror: Mirror, trust: Trust, commit: str, tag: str, ref: str) -
     """
     async with _keyring(trust) as (config, environ, allowed):
         ran = await mirror.run(*config, "verify-commit", "--raw", commit, environ=environ)
-        who, wrong = _judge(ran.status, ran.stderr)
+        who, wrong = judge(ran.status, ran.stderr)
         if who:
             return who
         if tag:
             ran = await mirror.run(*config, "verify-tag", "--raw", tag, environ=environ)
-            who, tag_wrong = _judge(ran.status, ran.stderr)
+            who, tag_wrong = judge(ran.status, ran.stderr)
             named = await _name_of(mirror, tag)
             if who and f"refs/tags/{named}" == ref:
                 return who
@@ -88,8 +88,8 @@ async def check(mirror: Mirror, trust: Trust, commit: str, tag: str, ref: str) -
     )
 
 
-def _judge(status: int, said: str) -> tuple[str, str]:
-    """Who signed, empty for nobody who counts; and then what is wrong."""
+def judge(status: int, said: str) -> tuple[str, str]:
+    """Who signed, by what ``git verify-commit --raw`` ends with and says; or nobody, and what is wrong."""
     words = {match["word"]: match["key"] or "" for match in _GPG_STATUS.finditer(said)}
     for word, wrong in _GPG_WRONG.items():
         if word in words:

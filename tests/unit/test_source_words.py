@@ -17,6 +17,7 @@ from reconciler.source.follow import Target, asked_of, nothing_there, target_of
 from reconciler.source.local import WorkingCopy
 from reconciler.source.opened import open_source
 from reconciler.source.remote import RemoteSource
+from reconciler.source.signatures import judge
 from reconciler.source.touched import touched
 from schemas.loop import GitSource, Loop, Secret
 from schemas.project import Project
@@ -238,6 +239,37 @@ def test_what_is_not_there():
         target_of(GitSource(url="https://h/x", semver=">=9"), REFS, "h/x")
     with pytest.raises(SourceError, match="is no range of versions: found 'newest'"):
         asked_of(GitSource(url="https://h/x", semver="newest"))
+
+
+KEY = "ABCDEF0123456789ABCDEF0123456789ABCDEF01"
+GPG = f"[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG {KEY[24:]} Ann\n[GNUPG:] VALIDSIG {KEY} 2026-01-01 1 0 4 0 22 8 00 {KEY}\n"
+SSH = 'Good "git" signature for ann@example.org with ED25519 key SHA256:abc\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "who", "wrong"),
+    [
+        (0, GPG, f"GPG key {KEY}", ""),
+        (0, SSH, "ann@example.org (SSH key SHA256:abc)", ""),
+        (1, GPG, "", "cannot be checked"),
+        (1, SSH, "", "bad, or not valid"),
+        (0, GPG.replace("GOODSIG", "EXPKEYSIG"), "", "has expired"),
+        (0, GPG.replace("GOODSIG", "REVKEYSIG"), "", "was revoked"),
+        (0, GPG.replace("GOODSIG", "EXPSIG"), "", "signature has expired"),
+        (0, f"{GPG}[GNUPG:] BADSIG {KEY[24:]} Eve\n", "", "changed after it was signed"),
+        (0, GPG.replace("VALIDSIG", "X"), "", "cannot be checked"),
+        (0, f" {SSH}", "", "cannot be checked"),
+        (0, f"x {GPG}".replace("\n", "\n "), "", "cannot be checked"),
+        (0, SSH.replace(" for ann@example.org", ""), "", "not among the allowed ones (SHA256:abc)"),
+        (1, "", "", "it is not signed"),
+        (0, "", "", "it is not signed"),
+    ],
+)
+def test_what_git_says_of_a_signature(status, said, who, wrong):
+    found = judge(status, said)
+    assert found[0] == who
+    assert wrong in found[1]
+    assert bool(found[0]) is not bool(found[1])
 
 
 PROJECT = Project.model_validate(
