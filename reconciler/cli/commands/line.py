@@ -85,7 +85,9 @@ def _apply(commands: Any) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; required without a terminal")
     _confirm_option(parser)
     select_option(parser)
-    parser.add_argument("--override", action="store_true", help="write although suspended, or outside of the sync windows")
+    parser.add_argument(
+        "--override", action="store_true", help="write although suspended, or outside of the sync windows"
+    )
     output_option(parser, "text", "json")
 
 
