@@ -153,7 +153,7 @@ class _Door:
 
     def _refused(self, forge: str, response: web.Response) -> web.Response:
         self._metrics.webhook(forge, "refused")
-        log.warning("webhook refused", extra={"forge": forge, "status": response.status})
+        log.warning("webhook refused", extra={"forge": forge, "status": response.status, "reason": _said(response)})
         return _closing(response)
 
 
@@ -184,6 +184,10 @@ def _refusal(refused: Refused, forge: str) -> web.Response:
 
 def _text(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers={**_HEADERS, **(headers or {})})
+
+
+def _said(response: web.Response) -> str:
+    return (response.text or "").strip()
 
 
 def _not_allowed(methods: str) -> web.Response:

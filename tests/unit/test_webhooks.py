@@ -169,6 +169,17 @@ def test_github_may_send_a_form():
     assert isinstance(post("github", body, headers), Push)
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_json_is_read_whatever_it_is_called(kind):
+    body = json.dumps(GITHUB).encode()
+    assert isinstance(post("github", body, {**github(body), "content-type": kind}), Push)
+
+
+@pytest.mark.parametrize("body", [b"payload=", b"payload=%7B", b"payload=\xff", b"payload=1&" + b"a=b&" * 20])
+def test_a_form_without_json_is_400(body):
+    assert post("github", body).status == 400
+
+
 def test_the_same_push_again_is_the_same_hint():
     assert post("github") == post("github")
 
