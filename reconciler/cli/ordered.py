@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.domain import Refusal
-from reconciler.watch import windows
+from reconciler import windows
 from reconciler.watch.orders import holds_of, suspension_of
 
 if TYPE_CHECKING:

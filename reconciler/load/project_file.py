@@ -52,7 +52,8 @@ def read_project_file(root: Path) -> StrictFile[Project]:
     read = checked(read_bytes(root / FILE_NAME), FILE_NAME, Project, _MANNER)
     if read.content is None:
         return read
-    return replace(read, findings=(*read.findings, *_variable_findings(read.content, read.document)))
+    found = (*_variable_findings(read.content, read.document), *_window_findings(read.content, read.document))
+    return replace(read, findings=(*read.findings, *found))
 
 
 def environment_of(project: Project, name: str) -> ProjectEnvironment:
@@ -109,6 +110,20 @@ def _variable_findings(project: Project, document: Document) -> Iterator[Finding
                     required=f"a value of type {variable.type}",
                     hint=f"variables: {{{name}: ...}}",
                 )
+
+
+def _window_findings(project: Project, document: Document) -> Iterator[Finding]:
+    for environment, settings in project.environments.items():
+        for number, window in enumerate(settings.sync_windows):
+            from reconciler.windows import problem_of
+
+            if problem := problem_of(window):
+                field, message = problem
+                at = ("environments", environment, "sync_windows", number, field)
+                required = "minute hour day month weekday" if field == "schedule" else "an IANA time zone"
+                hint = "0 22 * * 1-5" if field == "schedule" else "Europe/Amsterdam"
+                found = getattr(window, field)
+                yield Finding("wrong-type", document.at(*at), message, "", dotted(at), found, required, hint)
 
 
 def _fits(variable: Variable, value: object) -> bool:

@@ -20,7 +20,7 @@ from reconciler.watch.memory import Memory
 from reconciler.watch.orders import RETRY, suspension_of
 from reconciler.watch.stalls import attempts, narrowed, stalled_after, still_stalled
 from reconciler.watch.verdict import Verdict, conditions, of_error, of_plan, of_report, overlaid
-from reconciler.watch.windows import closed_because
+from reconciler.windows import closed_because
 from reconciler.watch.world import Passed
 
 if TYPE_CHECKING:

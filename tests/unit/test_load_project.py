@@ -10,6 +10,7 @@ import pytest
 from reconciler.domain import Severity
 from reconciler.errors import SourceError, UsageError
 from reconciler.load.manifests import load_environment, load_files
+from reconciler.load.once import Once
 from reconciler.load.project_file import find_project, load_project
 
 if TYPE_CHECKING:
@@ -238,3 +239,32 @@ def test_a_link_loop_ends(tmp_path: Path) -> None:
     (tmp_path / "base" / "again").symlink_to(".")
     (tmp_path / "base" / "e.yml").write_text("kind: endpoint\nname: once\n")
     assert len(load_files([tmp_path / "base"], tmp_path).base) == 1
+
+
+def test_a_window_that_never_opens_is_a_finding_at_its_line(tree):
+    windows = """\
+    sync_windows:
+    - {kind: allow, schedule: 0 22 * * 1-5, duration_minutes: 60, time_zone: Mars/Olympus}
+    - kind: deny
+      schedule: every night
+      duration_minutes: 60
+"""
+    root = tree(gitops__yaml=GITOPS + windows)
+    _, findings = load_project(root)
+    said = [(f.position.line, f.path, f.found, f.hint) for f in findings]
+    first = GITOPS.count("\n") + 2
+    assert said == [
+        (first, "environments.dev.sync_windows[0].time_zone", "Mars/Olympus", "Europe/Amsterdam"),
+        (first + 2, "environments.dev.sync_windows[1].schedule", "every night", "0 22 * * 1-5"),
+    ]
+
+
+def test_a_file_is_parsed_once_for_all_environments_of_a_revision(tree):
+    root = tree(base_e__yml=ENDPOINT)
+    once = Once()
+    project, _ = load_project(root)
+    first = load_environment(root, project, "dev", once)
+    (root / "base" / "e.yml").write_text("kind: endpoint\nname: other\n")
+    again = load_environment(root, project, "dev", once)
+    assert again.base[0] is first.base[0]
+    assert load_environment(root, project, "dev").base[0].data["name"] == "other"

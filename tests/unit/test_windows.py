@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.watch.windows import closed_because, problem_of
+from reconciler.windows import closed_because, problem_of
 from schemas.project import SyncWindow
 
 
@@ -64,15 +64,20 @@ def test_a_length_is_real_time_when_the_clocks_are_set_back():
 
 
 @pytest.mark.parametrize(
-    ("made", "says"),
+    ("made", "field", "says"),
     [
-        (window(schedule="x"), "Wrong number of fields"),
-        (window(schedule="0 0 31 2 *"), "Bad day-of-month"),
-        (window(schedule="99 * * * *"), "Bad minute"),
-        (window(zone="Mars/Olympus"), "no time zone is called 'Mars/Olympus'"),
-        (window(zone="../../etc/passwd"), "no time zone is called"),
-        (window(), ""),
+        (window(schedule="x"), "schedule", "Wrong number of fields"),
+        (window(schedule="0 0 31 2 *"), "schedule", "Bad day-of-month"),
+        (window(schedule="99 * * * *"), "schedule", "Bad minute"),
+        (window(zone="Mars/Olympus"), "time_zone", "no time zone is called 'Mars/Olympus'"),
+        (window(zone="../../etc/passwd"), "time_zone", "no time zone is called"),
     ],
 )
-def test_what_is_wrong_with_a_window_is_said(made, says):
-    assert (says in problem_of(made)) if says else problem_of(made) == ""
+def test_what_is_wrong_with_a_window_is_said(made, field, says):
+    found, message = problem_of(made)
+    assert found == field
+    assert says in message
+
+
+def test_nothing_is_wrong_with_a_window_that_opens():
+    assert problem_of(window()) is None

@@ -24,13 +24,17 @@ def zone_of(name: str) -> ZoneInfo:
         raise ValueError(f"no time zone is called '{name}'") from error
 
 
-def problem_of(window: SyncWindow) -> str:
-    """What is wrong with a window that its schema cannot know; empty when nothing is."""
+def problem_of(window: SyncWindow) -> tuple[str, str] | None:
+    """The field of a window that its schema cannot judge, and what is wrong with it; None when nothing is."""
+    try:
+        zone_of(window.time_zone)
+    except ValueError as error:
+        return "time_zone", str(error)
     try:
         _next(window, datetime(2026, 1, 1, tzinfo=UTC))
-    except (CronSimError, ValueError, StopIteration) as error:
-        return str(error) or "it never opens"
-    return ""
+    except (CronSimError, StopIteration) as error:
+        return "schedule", str(error) or "it never opens"
+    return None
 
 
 def closed_because(windows: Sequence[SyncWindow], now: datetime) -> str:
