@@ -239,7 +239,7 @@ def _table(rows: Sequence[FieldState], *, whole: bool) -> list[str]:
     lines = []
     width = min(max(len(row.path) for row in rows), 60)
     for row in rows:
-        at = f"  {row.position}" if row.position else ""
+        at = f"  {printable(str(row.position))}" if row.position else ""
         classes = ", ".join(row.classes)
         desired, live = (shown(value, sensitive=row.sensitive) for value in (row.desired, row.live))
         if not whole:
