@@ -5,9 +5,9 @@ What no manifest can say, and what must not be written, is left to live by ``git
 
 from __future__ import annotations
 
-from reconciler.imported.ask import Ask, File, Imported
+from reconciler.imported.ask import Ask, File, Imported, Note
 from reconciler.imported.choose import lists_assets
 from reconciler.imported.manifests import imported
 from reconciler.imported.references import used
 
-__all__ = ["Ask", "File", "Imported", "imported", "lists_assets", "used"]
+__all__ = ["Ask", "File", "Imported", "Note", "imported", "lists_assets", "used"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.domain import Body, Document, LocalPath, Ref, Target, Warn
+    from reconciler.domain import Body, Document, LocalPath, Ref, Target
     from reconciler.manifest import Context
 
 
@@ -49,6 +49,15 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should know about an import: of which sort, of what, and what was done."""
+
+    rule: str
+    resource: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """The files to write, and what a person must know.
 
@@ -57,7 +66,7 @@ class Imported:
     """
 
     files: tuple[File, ...] = ()
-    notes: tuple[Warn, ...] = ()
+    notes: tuple[Note, ...] = ()
     declared: tuple[Ref, ...] = ()
     missed: tuple[Ref, ...] = ()
     unmatched: tuple[str, ...] = ()

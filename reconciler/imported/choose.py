@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.domain import Ref, Warn
+from reconciler.domain import Ref
+from reconciler.imported.ask import Note
 from reconciler.imported.references import used
 from reconciler.kinds import KINDS
 from reconciler.kinds.kind import get
@@ -29,7 +30,7 @@ class Chosen:
     refs: tuple[Ref, ...]
     asked: frozenset[Ref]
     declared: tuple[Ref, ...]
-    notes: tuple[Warn, ...]
+    notes: tuple[Note, ...]
     unmatched: tuple[str, ...]
 
 
@@ -44,14 +45,14 @@ def choose(live: Live, ask: Ask) -> Chosen:
     asked = {ref for ref in refs if _is_asked(ref, ask.select)}
     needed = {Ref("endpoint", ref.name) for ref in asked if ref.kind == "deployment"} & live.resources.keys()
     declared = {ref for ref in asked | needed if ref in ask.declared}
-    notes: list[Warn] = []
+    notes: list[Note] = []
     kept: set[Ref] = set()
     for ref in sorted((asked | needed) - declared, key=lambda ref: (ref.kind != "endpoint", ref)):
         reason = _why_not(ref, live, ask, kept)
         if reason is None:
             kept.add(ref)
         else:
-            notes.append(Warn(*reason))
+            notes.append(Note(*reason))
     for ref in sorted(kept):
         if ref.kind == "deployment":
             kept |= {asset for asset in used(live.resources[ref], ask.target) if _is_free(asset, live, ask, notes)}
@@ -91,13 +92,13 @@ def _why_not(ref: Ref, live: Live, ask: Ask, kept: set[Ref]) -> tuple[str, str, 
     return None
 
 
-def _is_free(ref: Ref, live: Live, ask: Ask, notes: list[Warn]) -> bool:
+def _is_free(ref: Ref, live: Live, ask: Ask, notes: list[Note]) -> bool:
     """Whether an asset that a deployment uses gets a manifest too; else the deployment only names it."""
     if ref.kind not in ASSETS or ref not in live.resources or ref in ask.declared:
         return False
     reason = _why_no_asset(ref, live, ask)
     if reason is not None:
-        notes.append(Warn(*reason))
+        notes.append(Note(*reason))
     return reason is None
 
 
@@ -127,5 +128,5 @@ def is_managed(endpoint: Body) -> bool:
     return str(endpoint.get("kind") or "Managed").lower() == "managed" and not get(endpoint, "properties.compute")
 
 
-def _once(notes: list[Warn]) -> tuple[Warn, ...]:
+def _once(notes: list[Note]) -> tuple[Note, ...]:
     return tuple(dict.fromkeys(notes))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.domain import Warn
-from reconciler.imported.ask import File, Imported
+from reconciler.imported.ask import File, Imported, Note
 from reconciler.imported.choose import ASSETS, choose
 from reconciler.imported.draft import Draft
 from reconciler.imported.mend import ignorable, mended
@@ -54,7 +53,7 @@ def imported(live: Live, ask: Ask) -> Imported:
     )
 
 
-def _draft(ref: Ref, live: Live, ask: Ask) -> tuple[Draft, list[Warn]]:
+def _draft(ref: Ref, live: Live, ask: Ask) -> tuple[Draft, list[Note]]:
     body, kind = live.resources[ref], KINDS[ref.kind]
     owner = tags_of(kind, body).get(OWNER)
     draft = Draft(ref, {}, "", adopt=ask.adopt and owner is None, protect=PROTECT in tags_of(kind, body))
@@ -71,11 +70,11 @@ def _draft(ref: Ref, live: Live, ask: Ask) -> tuple[Draft, list[Warn]]:
     return _with_conda(draft), notes + told
 
 
-def _read(draft: Draft, kind: Kind, body: Body, offered: Mapping[str, Any]) -> tuple[Draft, list[Warn]]:
+def _read(draft: Draft, kind: Kind, body: Body, offered: Mapping[str, Any]) -> tuple[Draft, list[Note]]:
     found = said(kind, body, offered)
     draft = replace(draft, values={**draft.values, **found.values})
     notes = [
-        Warn("default", str(draft.ref), f"the defaults of gitops.yaml add {change.path}, which live does not have; "
+        Note("default", str(draft.ref), f"the defaults of gitops.yaml add {change.path}, which live does not have; "
              "an overlay with null takes it back")
         for change in found.added
     ]  # fmt: skip
@@ -87,12 +86,12 @@ def _read(draft: Draft, kind: Kind, body: Body, offered: Mapping[str, Any]) -> t
     return draft, notes
 
 
-def _unsaid(ref: Ref, change: Change) -> Warn:
+def _unsaid(ref: Ref, change: Change) -> Note:
     message = f"no manifest can say what {change.path} is; `gitops.ignore` leaves the live value as it is"
-    return Warn("unsaid", str(ref), message)
+    return Note("unsaid", str(ref), message)
 
 
-def _private(draft: Draft, body: Body, ask: Ask) -> tuple[Draft, list[Warn]]:
+def _private(draft: Draft, body: Body, ask: Ask) -> tuple[Draft, list[Note]]:
     """The one thing that is not written as it is: what is open is written closed."""
     ref, values = draft.ref, dict(draft.values)
     if ref.kind == "endpoint":
@@ -107,12 +106,12 @@ def _private(draft: Draft, body: Body, ask: Ask) -> tuple[Draft, list[Warn]]:
     if dict(flat(filled(values, ask.offered(ref.kind)))).get(key) != "disabled":
         values[key] = "disabled"
     notes = (
-        [] if closed else [Warn("private", str(ref), f"is open to the internet and written `{key}: disabled`; {then}")]
+        [] if closed else [Note("private", str(ref), f"is open to the internet and written `{key}: disabled`; {then}")]
     )
     return replace(draft, values=values), notes
 
 
-def _without_lost(draft: Draft, live: Live, ask: Ask) -> tuple[Draft, list[Warn]]:
+def _without_lost(draft: Draft, live: Live, ask: Ask) -> tuple[Draft, list[Note]]:
     """The draft without references to assets that the workspace does not have any more: a plan refuses those."""
     notes = []
     for key, arm in zip(("model", "environment", "code_configuration"), REFERENCES, strict=True):
@@ -123,7 +122,7 @@ def _without_lost(draft: Draft, live: Live, ask: Ask) -> tuple[Draft, list[Warn]
         path = arm.removesuffix(".codeId")
         draft = draft.without(key, path)
         message = f"uses {ref}, which the workspace does not have any more; `gitops.ignore` ({path}) leaves it as it is"
-        notes.append(Warn("unresolved-reference", str(draft.ref), message))
+        notes.append(Note("unresolved-reference", str(draft.ref), message))
     return draft, notes
 
 
@@ -137,13 +136,13 @@ def _with_conda(draft: Draft) -> Draft:
     )
 
 
-def _state(ref: Ref, body: Body) -> list[Warn]:
+def _state(ref: Ref, body: Body) -> list[Note]:
     state = state_of(body)
     if state in GONE:
-        return [Warn("state", str(ref), "is being deleted; a plan will create it again")]
+        return [Note("state", str(ref), "is being deleted; a plan will create it again")]
     if state in BROKEN:
-        return [Warn("state", str(ref), f"is {state.capitalize()}; once it is owned, a plan puts it again")]
-    return [Warn("state", str(ref), f"is {state.capitalize()}; what is read now may not be its last")] * (
+        return [Note("state", str(ref), f"is {state.capitalize()}; once it is owned, a plan puts it again")]
+    return [Note("state", str(ref), f"is {state.capitalize()}; what is read now may not be its last")] * (
         state in MOVING
     )
 
@@ -156,19 +155,19 @@ def _files(drafts: Iterable[Draft], ask: Ask) -> Iterable[File]:
             yield File(f"{folder}/{draft.conda_file}", draft.conda, draft.ref)
 
 
-def _nobodys(drafts: Iterable[Draft], live: Live, ask: Ask) -> list[Warn]:
+def _nobodys(drafts: Iterable[Draft], live: Live, ask: Ask) -> list[Note]:
     """Without adoption, a plan refuses what exists and has no owner."""
     if ask.adopt:
         return []
     message = "has no owner yet, so a plan refuses it until its manifest says `gitops: {adopt: true}` (import --adopt)"
     return [
-        Warn("not-owned", str(draft.ref), message)
+        Note("not-owned", str(draft.ref), message)
         for draft in drafts
         if draft.ref.kind not in ASSETS and OWNER not in tags_of(KINDS[draft.ref.kind], live.resources[draft.ref])
     ]
 
 
-def _of_dropped(note: Warn, drafts: Iterable[Draft], kept: Iterable[Draft], gone: Iterable[Ref]) -> bool:
+def _of_dropped(note: Note, drafts: Iterable[Draft], kept: Iterable[Draft], gone: Iterable[Ref]) -> bool:
     """Whether a note is about an asset that only a given-up deployment would have needed."""
     left = {str(draft.ref) for draft in drafts} - {str(draft.ref) for draft in kept} - {str(ref) for ref in gone}
     return note.resource in left

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from reconciler.compose.overlays import local_paths
-from reconciler.domain import Document, LocalPath, Position, Severity, Warn
+from reconciler.domain import Document, LocalPath, Position, Severity
+from reconciler.imported.ask import Note
 from reconciler.imported.said import filled
 from reconciler.kinds.forms import MAP
 from reconciler.rules import check, shape
@@ -29,13 +30,13 @@ _HERE = ".import/"  # No manifest of the project lies in a hidden folder.
 _UNFIT = re.compile(r"[\s*?\[\]]|^\.|\.$|\.(?=\.)")
 
 
-def mended(drafts: Sequence[Draft], ask: Ask) -> tuple[tuple[Draft, ...], tuple[Warn, ...], tuple[Ref, ...]]:
+def mended(drafts: Sequence[Draft], ask: Ask) -> tuple[tuple[Draft, ...], tuple[Note, ...], tuple[Ref, ...]]:
     """The drafts without what validation refuses, a note for each such thing, and the refs that had to be given up.
 
     A value that cannot be written is left to live by ``gitops.ignore``. Each round takes something away, so it ends.
     """
     kept = {draft.file: draft for draft in drafts}
-    notes: list[Warn] = []
+    notes: list[Note] = []
     gone: list[Ref] = []
     while wrong := list(_errors(kept.values(), ask)):
         judged = dict(kept)
@@ -151,18 +152,18 @@ def _about(path: str, key: str) -> bool:
     return bool(path) and (path == key or path.startswith((f"{key}.", f"{key}[")) or key.startswith(f"{path}."))
 
 
-def _left(draft: Draft, finding: Finding, ignored: Sequence[str]) -> Warn:
+def _left(draft: Draft, finding: Finding, ignored: Sequence[str]) -> Note:
     kept = f"`gitops.ignore` ({', '.join(ignored)}) leaves the live value as it is"
     if finding.rule != "literal-secret":
-        return Warn(finding.rule, str(draft.ref), f"{finding.path} is not written ({finding.message}); {kept}")
+        return Note(finding.rule, str(draft.ref), f"{finding.path} is not written ({finding.message}); {kept}")
     mend = "" if not finding.path.startswith("environment_variables") else (
         "; move it to a key vault and write ${{keyvault:https://<vault>.vault.azure.net/secrets/<name>}}"
     )  # fmt: skip
-    return Warn(finding.rule, str(draft.ref), f"{finding.path} looks like a secret and is not written; {kept}{mend}")
+    return Note(finding.rule, str(draft.ref), f"{finding.path} looks like a secret and is not written; {kept}{mend}")
 
 
-def _given_up(draft: Draft, finding: Finding) -> Warn:
+def _given_up(draft: Draft, finding: Finding) -> Note:
     at = f"{finding.path}: " if finding.path else ""
     if draft.ref.kind in ("model", "environment"):
-        return Warn("referred", str(draft.ref), f"gets no manifest ({at}{finding.message}); deployments only name it")
-    return Warn("not-imported", str(draft.ref), f"cannot be a manifest of this project: {at}{finding.message}")
+        return Note("referred", str(draft.ref), f"gets no manifest ({at}{finding.message}); deployments only name it")
+    return Note("not-imported", str(draft.ref), f"cannot be a manifest of this project: {at}{finding.message}")

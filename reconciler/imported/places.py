@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.domain import Warn
+from reconciler.imported.ask import Note
 from reconciler.plan.ownership import digest
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 LONGEST_STEM = 120
 
 
-def placed(drafts: Sequence[Draft]) -> tuple[tuple[Draft, ...], tuple[Warn, ...]]:
+def placed(drafts: Sequence[Draft]) -> tuple[tuple[Draft, ...], tuple[Note, ...]]:
     """The drafts with their files, no two of which are one on a disk that does not tell case apart."""
     taken: set[str] = set()
     found: list[Draft] = []
-    notes: list[Warn] = []
+    notes: list[Note] = []
     for draft in sorted(drafts, key=lambda draft: draft.ref):
         folder, stem = _place(draft.ref)
         free, number = stem, 1
@@ -31,7 +31,7 @@ def placed(drafts: Sequence[Draft]) -> tuple[tuple[Draft, ...], tuple[Warn, ...]
         taken |= {f"{folder}/{free}{end}".lower() for end in (".yml", ".conda.yml")}
         if free != stem:
             message = f"is written to {folder}/{free}.yml: its name differs only in case from another's, or not at all"
-            notes.append(Warn("name", str(draft.ref), message))
+            notes.append(Note("name", str(draft.ref), message))
         found.append(replace(draft, file=f"{folder}/{free}.yml", conda_file=f"{free}.conda.yml"))
     return tuple(found), tuple(notes)
 

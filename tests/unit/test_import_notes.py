@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 from round_trip import (
@@ -492,3 +494,20 @@ def test_a_code_version_that_is_gone_is_left_to_live():
     assert "unresolved-reference" in trip.rules(str(BLUE))
     assert trip.imported.missed == (BLUE,)  # A custom model without a script: nothing that validation would let pass.
     assert (trip.findings, trip.changes) == ((), [])
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_every_sort_of_note_is_explained():
+    root = Path(__file__).parents[2]
+    calls = {
+        node.args[0].value
+        for file in (root / "reconciler" / "imported").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Note" and node.args
+        if isinstance(node.args[0], ast.Constant)
+    }
+    text = (root / "docs" / "import.md").read_text()
+    assert len(calls) >= 8
+    assert {rule for rule in calls if f"| `{rule}`" not in text} == {"name"}  # told under "What is written"
