@@ -1,4 +1,9 @@
-"""What a store of state can do, wherever it is. One document, one journal and one lease for each environment."""
+"""What a store of state can do, wherever it is. One document, one journal and one lease for each environment.
+
+What leases leave open: Azure ML has no condition that a write could carry, so a process that is
+frozen after ``check`` and before its request is sent makes that one request late. Documents have no such gap in a
+container, where Azure itself compares the lease.
+"""
 
 from __future__ import annotations
 

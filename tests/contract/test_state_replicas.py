@@ -47,7 +47,7 @@ async def replica(name, place, resource, environment):
         str(resource),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | environment,
+        env=os.environ | {"TMPDIR": str(resource.parent)} | environment,
     )
     found = Replica(name, process)
     listening = asyncio.create_task(found.listen())
