@@ -93,12 +93,30 @@ def test_only_what_was_approved_is_applied_one_at_a_time_and_never_cancelled():
     apply = ENVIRONMENT["jobs"]["apply"]
     assert apply["environment"] == "${{ inputs.environment }}"
     assert apply["needs"] == "plan"
+    assert apply["if"] == "needs.plan.outputs.changes == 'true'"
     assert apply["concurrency"] == {"group": "aml-gitops-${{ inputs.environment }}", "cancel-in-progress": False}
     assert not any("environment" in job for name, job in ENVIRONMENT["jobs"].items() if name != "apply")
     (uploaded,) = (s for s in ENVIRONMENT["jobs"]["plan"]["steps"] if s.get("uses", "").startswith("actions/upload"))
     (downloaded,) = (step for step in apply["steps"] if step.get("uses", "").startswith("actions/download-artifact"))
     assert uploaded["with"]["name"] == downloaded["with"]["name"]
     assert uploaded["with"]["path"] == downloaded["with"]["path"]
+
+
+def test_smoke_follows_an_apply_that_went_well_or_was_not_needed():
+    smoke = ENVIRONMENT["jobs"]["smoke"]
+    assert set(smoke["needs"]) == {"plan", "apply"}
+    conditions = {
+        "!cancelled()",
+        "needs.plan.result == 'success'",
+        """contains(fromJSON('["success", "skipped"]'), needs.apply.result)""",
+    }
+    assert set(smoke["if"].removeprefix("${{ ").removesuffix(" }}").split(" && ")) == conditions
+    for environment in ENVIRONMENTS:
+        assert STAGES[f"smoke_{environment}"]["condition"] == (
+            "and(not(canceled()), "
+            f"in(dependencies.plan_{environment}.result, 'Succeeded', 'SucceededWithIssues'), "
+            f"in(dependencies.apply_{environment}.result, 'Succeeded', 'SucceededWithIssues', 'Skipped'))"
+        )
 
 
 def test_every_job_ends_in_time_and_runs_where_the_network_is():
