@@ -58,33 +58,33 @@ def try_lock(file: Path) -> int | None:
 
     Raises OSError. flock excludes two handles of one process too, and its lock is not inherited by programs started.
     """
+    try:
+        return _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock on a file, after waiting for it. Raises OSError."""
+    handle = _lock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(file: Path, how: int) -> int:
     while True:
         handle = os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return None
+            fcntl.flock(handle, how)
         except OSError:
             os.close(handle)
             raise
         if is_file(handle, file):
             return handle
         os.close(handle)  # Somebody removed the file between our two steps: the lock is on nothing.
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold the lock on a file, after waiting for it. Raises OSError."""
-    while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if is_file(handle, file):
-                yield
-                return
-        finally:
-            os.close(handle)
 
 
 def is_file(handle: int, file: Path) -> bool:

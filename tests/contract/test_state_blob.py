@@ -267,6 +267,16 @@ async def test_an_append_whose_answer_is_lost_is_found_again(wire, azurite, url)
     assert await wire.store.journal(ENVIRONMENT, 10) == (b"second", b"first")
 
 
+async def test_a_journal_goes_on_in_another_blob_before_azure_takes_no_more_blocks(azurite, url):
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    async with opened(azurite, url, lines_a_part=3, now=lambda: now) as store, other_hand(azurite, url) as container:
+        async with store.lease(ENVIRONMENT, "a") as lease:
+            for number in range(7):
+                await lease.record(b"%d" % number)
+        sizes = {blob.name.rpartition("/")[2]: blob.size async for blob in container.list_blobs("shop/prod/journal/")}
+    assert sizes == {"2026-11.jsonl": 6, "2026-11_002.jsonl": 6, "2026-11_003.jsonl": 2}
+
+
 async def test_a_journal_that_another_began_meanwhile_is_gone_on_with(azurite, url):
     async with opened(azurite, url) as store, store.lease(ENVIRONMENT, "a") as lease:
         await lease.record(b"first")

@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,30 @@ async def test_who_finds_its_lock_removed_stops_before_another_can_start(folder,
             await second.save(b"b")
             second.check()
     assert await store.memory(ENVIRONMENT) == b"b"
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who waits")
+async def test_a_lock_on_a_file_that_was_removed_meanwhile_is_none(tmp_path):
+    path = tmp_path / "lock"
+    inside, stay = threading.Event(), threading.Event()
+
+    def wait_for_it():
+        with files.locked(path):
+            inside.set()
+            stay.wait(30)
+
+    first = files.try_lock(path)
+    inode = f":{path.stat().st_ino} "
+    waiting = asyncio.create_task(asyncio.to_thread(wait_for_it))
+    async with asyncio.timeout(30):
+        while not any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()):
+            await asyncio.sleep(0.01)
+    path.unlink()
+    os.close(first)
+    assert await asyncio.to_thread(inside.wait, 30)
+    assert files.try_lock(path) is None
+    stay.set()
+    await waiting
 
 
 async def test_a_lost_lock_stays_lost_when_the_file_is_put_back(folder, place):
