@@ -16,12 +16,16 @@ import yaml
 from deployed import DEPLOY, GITHUB, KUBERNETES, ROOT, azure_pipeline
 
 
+OF_THE_MACHINE = {"kubectl", "systemd-analyze"}
+
+
 def run(*command, cwd=ROOT, stdin=""):
-    """Run a tool of the virtual environment, or of the machine."""
-    beside = Path(sys.executable).with_name(command[0])
-    tool = str(beside) if beside.exists() else shutil.which(command[0])
-    if tool is None:
-        pytest.skip(f"there is no {command[0]} on this machine")
+    """Run a tool: of the virtual environment, where it has to be, or of the machine, which may lack it."""
+    if command[0] in OF_THE_MACHINE:
+        tool = shutil.which(command[0]) or pytest.skip(f"there is no {command[0]} on this machine")
+    else:
+        tool = Path(sys.executable).with_name(command[0])
+        assert tool.exists(), f"{command[0]} is a development tool of pyproject.toml: run `make setup`"
     return subprocess.run([tool, *command[1:]], cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
 
 
