@@ -15,7 +15,6 @@ import pytest
 import yaml
 from deployed import DEPLOY, GITHUB, KUBERNETES, ROOT, azure_pipeline
 
-
 OF_THE_MACHINE = {"kubectl", "systemd-analyze"}
 
 
