@@ -104,11 +104,14 @@ async def test_lock_files_of_a_killed_git_stop_nobody(served, tmp_path):
     source = RemoteSource(GitSource(url=server.url()), tmp_path / "clone", tmp_path, lambda _: "")
     await source.latest()
     clone = next((tmp_path / "clone/git").iterdir())
+    was = clone.stat().st_ino
     for name in ("shallow.lock", "config.lock", "packed-refs.lock", "refs/aml-gitops/followed.lock"):
         (clone / name).touch()
     (clone / "objects/pack/tmp_pack_half").write_bytes(b"PACK")
     repository.commit({"base/a.yml": "a: 1\n"})
     assert (await source.latest()).revision == repository.head
+    # Freed, not made anew.
+    assert clone.stat().st_ino == was
     assert not list(clone.rglob("*.lock"))
     assert not list(clone.rglob("tmp_*"))
     await source.close()

@@ -184,6 +184,21 @@ async def test_a_caller_that_gives_up_loses_nothing(source, root):
     await asyncio.wait_for(source.changed(), SOON_S)
 
 
+async def test_a_caller_that_gives_up_while_it_settles_loses_nothing(source, root):
+    await source.latest()
+    waiting = asyncio.create_task(source.changed())
+    await asyncio.sleep(0.3)
+    (root / "base/a.yml").write_text("a: 2\n")
+    until = asyncio.get_running_loop().time() + SOON_S
+    # What was seen is waited out now, so that it is not seen again.
+    while not source._restless and asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.005)
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await asyncio.wait_for(source.changed(), SOON_S)
+
+
 async def test_file_that_is_being_written_is_waited_for(source, root):
     """An editor's dance: an empty file, half, whole, renamed over. Nobody is told before it is over."""
     await source.latest()

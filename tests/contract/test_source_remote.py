@@ -486,7 +486,10 @@ async def test_half_a_pack_is_no_commit(opened, server, repository, fault):
         await opened("fresh").latest()
     setattr(server, fault, False)
     assert files(before.root) == ["base/a.yml", "gitops.yaml", "overlays/dev/a.yml"]
-    assert (await source.latest()).revision == repository.head
+    after = await source.latest()
+    assert after.revision == repository.head
+    # The clone is the one from before the fault.
+    assert await source.paths_between(before, after) == {"base/big.bin"}
     assert (await opened("fresh").latest()).revision == repository.head
 
 
