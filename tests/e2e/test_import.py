@@ -43,14 +43,33 @@ def test_no_file_is_overwritten_and_each_that_exists_is_named(shop):
     shutil.rmtree(shop.root / "base/adder")
 
 
-def test_a_new_project_takes_over_what_another_hand_made(shop, tmp_path):
-    """The same workspace seen by a project that declares nothing, whose folder of manifests does not exist yet."""
+def test_a_write_that_fails_half_way_leaves_nothing(shop):
+    shop.write("base/models", "a file where a folder has to be\n")
+    failed = shop.run("import", "-e", "local", "--out", "base")
+    assert failed.returncode == 64
+    assert "nothing was written" in failed.stderr
+    assert sorted(path.name for path in (shop.root / "base").iterdir()) == ["models"]
+    (shop.root / "base/models").unlink()
+
+
+def test_adopt_changes_nothing_for_what_is_ours(shop):
+    done = shop.json("import", "-e", "local", "--out", "base", "--adopt")
+    assert done["after"] == "nothing"
+    assert "Nothing to do" in shop.ok("plan", "-e", "local")
+    shutil.rmtree(shop.root / "base/adder")
+    shutil.rmtree(shop.root / "base/models")
+    shutil.rmtree(shop.root / "base/environments")
+
+
+def test_another_project_leaves_it_alone(shop, tmp_path):
+    """The same workspace, seen by a project whose folder of manifests does not exist yet."""
     other = type(shop)(tmp_path / "other")
     other.root.mkdir()
     target = shop.root / ".emulator"
     other.write(
         "gitops.yaml",
-        f"project: other\nmanifests: [base]\nenvironments:\n  local: {{target: {{emulator: {target}}}, network: managed_vnet}}\n",
+        "project: other\nmanifests: [base]\nenvironments:\n"
+        f"  local: {{target: {{emulator: {target}}}, network: managed_vnet}}\n",
     )
     skipped = other.run("import", "-e", "local", "--out", "base")
     assert skipped.returncode == 0

@@ -168,6 +168,16 @@ def test_what_is_live_plans_to_nothing(kind, arm, raw, written, adopt):
     assert "ignore" not in str(trip.texts), trip.imported.notes
 
 
+@pytest.mark.parametrize("raw", ["PT1.5S", "PT0.001S", "PT1H", "P1DT1S", "PT0S", "never"])
+@pytest.mark.parametrize("kind", ["initialDelay", "timeout"])
+def test_a_duration_that_no_manifest_can_say_goes_backwards_unrounded(kind, raw):
+    form = KINDS["deployment"].by_arm[f"properties.livenessProbe.{kind}"].form
+    if raw == "never":
+        assert form.from_arm(raw) == raw
+    else:
+        assert form.canonical(form.to_arm(form.from_arm(raw))) == form.canonical(raw)
+
+
 def test_build_context():
     at = "https://acme.blob.core.windows.net/store/LocalUpload/0123/context/"
     for dockerfile, more in (("Dockerfile", {}), (None, {}), ("d/File", {"dockerfile_path": "d/File"})):

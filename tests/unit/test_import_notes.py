@@ -106,6 +106,7 @@ def test_what_is_declared_is_not_imported_again():
         "environments/sklearn-5.yml",
     ]
     assert found.declared == (ENDPOINT,)
+    assert found.notes == ()
 
 
 def test_another_version_of_a_declared_model_is_only_named():
@@ -319,6 +320,8 @@ TIMEOUT, SCALE = "properties.requestSettings.requestTimeout", "properties.scaleS
         ("deployment", {"properties__model": scoped(Ref("model", "gone", "1"))}, "properties.model"),
         ("endpoint", {"identity__type": "SystemAssigned,UserAssigned",
                       "identity__userAssignedIdentities": {"/x/a": {}, "/x/b": {}}}, "identity.type"),
+        ("endpoint", {"identity__type": "SystemAssigned,UserAssigned",
+                      "identity__userAssignedIdentities": {"/x/a": {}}}, "identity.userAssignedIdentities"),
         ("endpoint", {"identity": None}, "identity.type"),
         ("endpoint", {"properties__traffic": {"blue": 60}}, "properties.traffic"),
         ("endpoint", {"properties__mirrorTraffic": {"blue": 10}}, "properties.mirrorTraffic"),
@@ -361,7 +364,8 @@ def test_a_conda_file_that_is_no_json_mapping_cannot_be_compared(conda):
 @pytest.mark.parametrize(
     "changes",
     [{"properties__image": "docker.io/library/python:3.12"}, {"properties__image": "mcr.microsoft.com/x:latest"},
-     {"properties__image": None}],
+     {"properties__image": None},
+     {"properties__inferenceConfig": {"livenessRoute": {"path": "/", "port": 5001}}}],
 )  # fmt: skip
 def test_an_environment_that_the_rules_refuse_is_only_named(changes):
     trip = round_trip(owned(workspace_of(environment=environment(**changes))))
@@ -374,6 +378,16 @@ def test_an_environment_that_the_rules_refuse_is_only_named(changes):
 def test_a_model_whose_address_reads_like_a_local_path_is_only_named():
     trip = round_trip(owned(workspace_of(model=model(properties__modelUri="models/churn"))))
     assert not [path for path in trip.texts if path.startswith("models")]
+    assert (trip.findings, trip.changes) == ((), [])
+
+
+def test_what_lies_in_another_workspace_is_spelled_out():
+    uri = model()["properties"]["modelUri"].replace("/workspaces/ws/", "/workspaces/another/")
+    there = scoped(MODEL).replace("/workspaces/ws/", "/workspaces/another/")
+    live = workspace_of(model=model(properties__modelUri=uri), deployment=deployment(properties__model=there))
+    trip = round_trip(owned(live), select=("endpoint/churn", "model/churn:3"))
+    assert trip.data("models/churn-3.yml")["path"] == uri
+    assert trip.data("churn/blue.yml")["model"] == there
     assert (trip.findings, trip.changes) == ((), [])
 
 
@@ -439,6 +453,7 @@ def test_a_documented_default_is_written_where_the_project_has_another():
     }
     trip = round_trip(owned(workspace_of(endpoint=endpoint(tags={"team": "fraud"}))), defaults=defaults)
     assert trip.data("churn/endpoint.yml")["auth_mode"] == "key"
+    assert trip.data("churn/endpoint.yml")["tags"] == {"team": "fraud"}
     assert trip.data("churn/endpoint.yml")["location"] == "westeurope"
     blue = trip.data("churn/blue.yml")
     assert (blue["instance_count"], blue["app_insights_enabled"]) == (1, False)
@@ -460,12 +475,14 @@ def test_a_default_that_live_does_not_have_is_told():
 
 def test_names_that_are_one_on_disk_get_files_of_their_own():
     refs = [Ref("model", "Churn", "1"), Ref("model", "churn", "1"), Ref("model", "a-b", "c"), Ref("model", "a", "b-c")]
+    refs += [Ref("model", "Xy", "1"), Ref("model", "xY", "1")]
     found = {ref: {**model(), "name": ref.part} for ref in refs}
     trip = round_trip(owned(workspace_of(found)), select=("model/*",))
     assert sorted(trip.texts) == [
-        "models/Churn-1.yml", "models/a-b-c-2.yml", "models/a-b-c.yml", "models/churn-1-2.yml", "models/churn-3.yml",
+        "models/Churn-1.yml", "models/Xy-1.yml", "models/a-b-c-2.yml", "models/a-b-c.yml", "models/churn-1-2.yml",
+        "models/churn-3.yml", "models/xY-1-2.yml",
     ]  # fmt: skip
-    assert len([note for note in trip.imported.notes if note.rule == "name"]) == 2
+    assert len([note for note in trip.imported.notes if note.rule == "name"]) == 3
     assert (trip.findings, trip.changes) == ((), [])
 
 
