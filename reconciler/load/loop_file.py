@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.domain import Pointer
 
 _MANNER = Manner("loop file", "interval_s: 120", quotes=False)
+_IN_AN_ADDRESS = "take it out of the address, and write `token: {env: NAME}` below it"
 _HOW_TO_GIVE_ONE = "write `env: NAME` or `file: PATH`, and put the secret there"
 
 
@@ -54,7 +55,7 @@ def _secrets_in(document: Document, *, known: bool) -> Iterator[Finding]:
                 f"this looks like a secret ({kind})",
                 path=dotted(pointer) if known else "",
                 required="the name of an environment variable or file that holds it",
-                hint=_HOW_TO_GIVE_ONE,
+                hint=_IN_AN_ADDRESS if pointer == ("source", "url") else _HOW_TO_GIVE_ONE,
             )
 
 

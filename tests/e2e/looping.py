@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections import deque
@@ -16,10 +17,14 @@ DEADLINE_S = 60
 
 
 class Looping:
-    """One ``aml-gitops run``. ``until`` reads its JSON log lines, in order, up to the one that is wanted."""
+    """One ``aml-gitops run``. ``until`` reads its JSON log lines, in order, up to the one that is wanted.
 
-    def __init__(self, shop, *arguments, level="info", **environ):
+    ``heard`` is called with the loop itself and each line of its log, as it comes.
+    """
+
+    def __init__(self, shop, *arguments, level="info", heard=lambda _loop, _line: None, **environ):
         self.lines = []
+        self._tell = heard
         self._new = deque()
         self._heard = threading.Condition()
         self.process = subprocess.Popen(
@@ -45,6 +50,7 @@ class Looping:
                     found = json.loads(line)
                     self.lines.append(found)
                     self._new.append(found)
+                    self._tell(self, found)
                 else:
                     self.said += line
                 self._heard.notify_all()
@@ -55,9 +61,10 @@ class Looping:
     def until(self, message, timeout_s=DEADLINE_S, **wanted):
         """The next line with this message and these extras; the lines before it are passed over."""
         seen = []
+        end_s = time.monotonic() + timeout_s
         while True:
             with self._heard:
-                if not self._heard.wait_for(lambda: self._new, timeout_s):
+                if not self._heard.wait_for(lambda: self._new, end_s - time.monotonic()):
                     raise AssertionError(f"no {message} {wanted} in {timeout_s} s; heard {seen[-10:]}")
                 line = self._new.popleft()
             if line is None:
@@ -96,6 +103,34 @@ class Looping:
         self.ended()
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
+
+
+class Chorus:
+    """Several loops beside each other; ``until`` reads the lines of all of them, in the order in which they came."""
+
+    def __init__(self):
+        self._new = deque()
+        self._heard = threading.Condition()
+
+    def hear(self, loop, line):
+        with self._heard:
+            self._new.append((loop, line))
+            self._heard.notify_all()
+
+    def until(self, message, *, but=(), timeout_s=DEADLINE_S, which=lambda _line: True, **wanted):
+        """The next line with this message and these extras, of a loop that is not in ``but``: the loop, the line."""
+        seen = []
+        end_s = time.monotonic() + timeout_s
+        while True:
+            with self._heard:
+                if not self._heard.wait_for(lambda: self._new, max(0, end_s - time.monotonic())):
+                    raise AssertionError(f"no {message} {wanted} in {timeout_s} s; heard {seen[-10:]}")
+                loop, line = self._new.popleft()
+            seen.append((loop.process.pid, line))
+            if loop in but or line["message"] != message or not which(line):
+                continue
+            if all(line.get(key) == value for key, value in wanted.items()):
+                return loop, line
 
 
 class Hand:
