@@ -1,20 +1,26 @@
 """A loop in one process: the emulator in memory, a store in memory, a clock and a source of the test's own."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
-from in_process import Cloud, Cut, Faults, Transport, connection_of
+from azure.core.credentials import AccessToken
+from in_process import Cloud, Cut, Died, Faults, Transport, connection_of
+from memory_store import StoreOfProcess
 
 from reconciler.arm.budget import Budget
 from reconciler.arm.client import connect
 from reconciler.source.checkout import Checkout
 from reconciler.watch.environment import Environment
+from reconciler.watch.loop import Loop
 from reconciler.watch.revision import opened
 from reconciler.watch.world import World
 from schemas.loop import Loop as Settings
 
-__all__ = ["Clock", "Cloud", "Cut", "Faults", "FolderSource", "Hearing", "Replica"]
+__all__ = ["Clock", "Cloud", "Cut", "Faults", "FolderSource", "Hearing", "Process", "Replica"]
 
 
 class Clock:
@@ -32,8 +38,10 @@ class Hearing:
 
     def __init__(self):
         self.passes, self.losses, self.actions = [], [], []
+        self.beginning = None
 
     def began(self, environment, revision, memory):
+        self.beginning = (revision, memory)
         return memory
 
     def passed(self, passed, memory):
@@ -41,6 +49,9 @@ class Hearing:
         return memory
 
     def held(self, environment, by):
+        """Not written down."""
+
+    def kept(self, environments):
         """Not written down."""
 
     def lost(self, environment):
@@ -62,8 +73,8 @@ class FolderSource:
         self.news = asyncio.Event()
         self.looks = 0
 
-    def commit(self, revision):
-        self.checkout = Checkout(self.checkout.root, revision, self.checkout.generation + 1)
+    def commit(self, revision, root=None):
+        self.checkout = Checkout(root or self.checkout.root, revision, self.checkout.generation + 1)
         self.news.set()
 
     async def latest(self):
@@ -138,3 +149,86 @@ class Replica:
     def last(self):
         """The pass that ended last."""
         return self.hearing.passes[-1] if self.hearing.passes else SimpleNamespace(plan=None, report=None)
+
+
+class Process(Replica):
+    """A replica as a whole process: the real loop follows the source. It can freeze, and die without a word.
+
+    Before each request to Azure, and each call of the store, there is a point; ``at`` says what happens at which,
+    counted from 0 in each pass. A point comes before the fence: what has passed the fence is sent at once.
+    """
+
+    def __init__(self, cloud, store, clock, source, holder, **settings):
+        super().__init__(cloud, store, clock, source, holder=holder, **settings)
+        self.holder = holder
+        self.at, self.points = {}, 0
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+        self.without_state = False
+        self.orders = {}
+        self.passing = None
+        seen, ticks = StoreOfProcess(store, self), count()
+        self.loop = Loop(
+            source,
+            lambda loop: replace(
+                self.world,
+                store=lambda _: seen,
+                budget=lambda _: Budget(lambda: float(next(ticks))),
+                refresh=loop.refresh,
+                connection=lambda settings, root: replace(
+                    connection_of(cloud, settings.network), credential=_AskedEachTime(cloud.service, self.point)
+                ),
+            ),
+        )
+
+    async def point(self):
+        """Between two things that the process does."""
+        number, self.points = self.points, self.points + 1
+        if (happens := self.at.pop(number, None)) is not None:
+            await happens()
+        await self.thawed.wait()
+        if self.cut.dead:
+            raise Died
+
+    async def look(self):
+        """Look at the source, as the loop does from time to time."""
+        await self.loop.look()
+        self.environment = self.loop.environments.get("test", self.environment)
+
+    async def pass_when_due(self):
+        """The next pass, once its time has come."""
+        self.clock.now_s = max(self.clock.now_s, self.environment.due_at)
+        self.points = 0
+        return await self.environment.pass_once()
+
+    def die(self, *, after=False):
+        """Nothing of it runs any more: from now on, or once Azure has acted on its next request."""
+        if after:
+            self.cut.at, self.cut.after = self.cut.count, True
+        else:
+            self.cut.dead = True
+
+    @property
+    def frozen(self):
+        return not self.thawed.is_set()
+
+
+class _AskedEachTime:
+    """Tokens that are about to expire, so that azure-core asks for one before each request, ahead of the fence."""
+
+    def __init__(self, service, point):
+        self._identity = service.site.identity
+        self._point = point
+
+    async def get_token(self, *scopes, **_):
+        await self._point()
+        return AccessToken(self._identity.token("https://management.azure.com", 3600), int(time.time()) + 60)
+
+    async def close(self):
+        """Nothing to close."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        """Nothing to close."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.domain import Refusal
 from reconciler import windows
+from reconciler.domain import Refusal
 from reconciler.watch.orders import holds_of, suspension_of
 
 if TYPE_CHECKING:

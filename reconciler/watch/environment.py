@@ -20,8 +20,8 @@ from reconciler.watch.memory import Memory
 from reconciler.watch.orders import RETRY, suspension_of
 from reconciler.watch.stalls import attempts, narrowed, stalled_after, still_stalled
 from reconciler.watch.verdict import Verdict, conditions, of_error, of_plan, of_report, overlaid
-from reconciler.windows import closed_because
 from reconciler.watch.world import Passed
+from reconciler.windows import closed_because
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,7 +186,9 @@ class Environment:
         log.debug("lease taken", extra={"epoch": lease.epoch})
         memory = Memory.from_json(lease.memory)
         if not self._forced and memory.revision == revision.name and memory.due_at > began:
-            self.due_at = memory.due_at + world.pause_s(HELD_RETRY_S)  # Another replica passed meanwhile.
+            # Another replica passed meanwhile.
+            self.due_at = memory.due_at + world.pause_s(HELD_RETRY_S)
+            world.observer.held(self.name, "another")
             return
         if memory.revision not in ("", revision.name):
             # Another replica may know a newer commit than we do: never go back to an older one.

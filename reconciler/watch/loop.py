@@ -126,6 +126,7 @@ class Loop:
             else:
                 self.environments[name].see(revision, at_once=name in concerned)
         if before is not revision:
+            self._world.observer.kept(names)
             await self._source.keep([kept.checkout for kept in (before, revision) if kept is not None])
 
     def _failed(self, error: Exception) -> None:

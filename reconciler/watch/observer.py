@@ -12,7 +12,7 @@ from reconciler.errors import SignatureRefused, SourceUnavailable
 from reconciler.notify.rules import Verdict as Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from reconciler.domain import Action, Outcome, Plan, Report
     from reconciler.notify.telling import Teller
@@ -72,6 +72,12 @@ class Telling:
         self._metrics.lease(environment, held=by == "us")
         if by != "nobody":
             self._vitals.store_reached()
+        if by == "another":
+            self._metrics.elsewhere(environment)
+
+    def kept(self, environments: Collection[str]) -> None:
+        """Show no others."""
+        self._metrics.keep(environments)
 
     def lost(self, environment: str) -> None:
         """Count a lost lease."""

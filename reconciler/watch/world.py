@@ -11,7 +11,7 @@ from reconciler.arm.client import connect
 from reconciler.connection import connection_to
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -40,6 +40,9 @@ class Observer(Protocol):
 
     def held(self, environment: str, by: HeldBy) -> None:
         """Whose lease the environment is under now; nobody's also when the store could not be asked."""
+
+    def kept(self, environments: Collection[str]) -> None:
+        """These are reconciled from now on, and no others."""
 
     def lost(self, environment: str) -> None:
         """The lease was lost in the middle of a pass."""
