@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import output
 from reconciler.cli.place import project_root, state_of
+from reconciler.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +17,8 @@ def run(options: argparse.Namespace) -> int:
     """Order that the environment, or these resources, are left alone."""
     from reconciler.watch.orders import suspended
 
+    _known(options)
+
     async def order() -> None:
         async with state_of(options, project_root(options)) as (store, name):
             await store.order(name, lambda orders: suspended(orders, options.resources, options.reason))
@@ -24,3 +27,32 @@ def run(options: argparse.Namespace) -> int:
     for what in options.resources or [f"environment {options.environment}"]:
         output.note(f"Suspended {what}. What is being written right now is finished.")
     return 0
+
+
+def _known(options: argparse.Namespace) -> None:
+    """Raise UsageError for a name that no manifest declares: in haste, a slip would leave the resource unprotected.
+
+    Patterns may mean what is only live. Manifests that cannot be read keep nobody from suspending.
+    """
+    from reconciler.cli.place import wanted_of
+    from reconciler.naming import nearest
+    from reconciler.plan.hold import matches
+
+    if not options.resources:
+        return
+    try:
+        wanted, connection = wanted_of(options, project_root(options))
+    except UsageError:
+        raise
+    except Problem as error:
+        output.note(f"aml-gitops: the names are not checked, since the manifests cannot be read: {error}")
+        return
+    asyncio.run(connection.credential.close())
+    declared = [resource.ref for resource in wanted.resources]
+    for pattern in options.resources:
+        if not set("*?[") & set(pattern) and not any(matches(pattern, ref) for ref in declared):
+            near = nearest(pattern, map(str, declared))
+            hint = f"; did you mean {near}?" if near else ""
+            raise UsageError(
+                f"{pattern}: no manifest declares it{hint}. What is only live takes a pattern: '{pattern}*'"
+            )

@@ -107,7 +107,7 @@ class Loop:
     async def _take(self, revision: Revision) -> None:
         before, self._revision = self._revision, revision
         names = [name for name in revision.project.environments if not self._only or name in self._only]
-        for name in self._only - set(names):
+        for name in self._only - set(names) if self._in_tasks else ():
             log.error("no such environment in gitops.yaml", extra={"environment": name})
         if before is revision:
             concerned: Collection[str] = ()
