@@ -173,3 +173,18 @@ def test_what_another_hand_made_is_imported_adopted_and_stays_as_it_is(endpoints
         root.mkdir()
         (root / "gitops.yaml").write_text(GITOPS)
         asyncio.run(story(cloud, root))
+
+
+def test_without_adopt_what_remains_is_said():
+    async def story(cloud, root):
+        await made(cloud, {"alpha": {"publicNetworkAccess": "Enabled", "deployments": {}}})
+        async with cloud.arm() as (arm, _):
+            return await import_live(arm, root, "test", root / "base")
+
+    with tempfile.TemporaryDirectory() as folder, Cloud(Path(folder, "cloud")) as cloud:
+        root = Path(folder, "project")
+        root.mkdir()
+        (root / "gitops.yaml").write_text(GITOPS)
+        done = asyncio.run(story(cloud, root))
+    assert done.after == "remains"
+    assert [(one.resource, one.what) for one in done.remaining] == [("endpoint/alpha", "refused")]
