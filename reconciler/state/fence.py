@@ -21,16 +21,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NO_END = math.inf
+_PREFIX = "aml-gitops-fence-"
 
 
 @contextmanager
 def fence() -> Iterator[Path]:
     """The path of a new fence file, shut until ``set_fence``; gone, and so shut for good, after the block."""
-    folder = Path(tempfile.mkdtemp(prefix="aml-gitops-fence-"))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
         yield folder / "fence"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove what holders left that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (ValueError, OverflowError, PermissionError):
+            continue  # Not ours to judge.
 
 
 def set_fence(file: Path, until_s: float) -> None:

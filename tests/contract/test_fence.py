@@ -1,5 +1,7 @@
 """No write leaves once the lease is gone: not from this process, not from the one that uploads, not on a retry."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -89,3 +91,15 @@ def test_the_upload_process_asks_the_file_that_its_parent_keeps_in_step():
 
 def test_without_a_lease_there_is_no_fence():
     _Gate({"network": "managed_vnet", "fence": None}).on_request(asked("PUT"))
+
+
+def test_what_killed_holders_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f"aml-gitops-fence-{gone.pid}-x").mkdir()
+    (tmp_path / "aml-gitops-fence-notes-y").mkdir()
+    with fence() as ours, fence():
+        assert ours.parent.exists()
+        assert len(list(tmp_path.iterdir())) == 3
+    assert [left.name for left in tmp_path.iterdir()] == ["aml-gitops-fence-notes-y"]
