@@ -18,7 +18,7 @@ from reconciler.plan.hold import declined
 from reconciler.sync import sync
 from reconciler.watch.memory import Memory
 from reconciler.watch.orders import RETRY, suspension_of
-from reconciler.watch.stalls import attempts, narrowed, stalled_after, still_stalled
+from reconciler.watch.stalls import narrowed, stalled_after, still_stalled
 from reconciler.watch.verdict import Verdict, conditions, of_error, of_plan, of_report, overlaid
 from reconciler.watch.world import Passed
 from reconciler.windows import closed_because
@@ -216,8 +216,7 @@ class Environment:
             arm = await self._session(revision)
             reads, writes = arm.reads, arm.writes
             arm.fence.check, arm.fence.file = lease.check, lease.fence_file
-            wanted = await revision.wanted(self.name, arm.target)
-            desired = attempts(wanted)
+            wanted, desired = await revision.wanted(self.name, arm.target)
             stalled = still_stalled(stalled, desired)
             wanted = narrowed(wanted, orders, stalled)
 

@@ -9,8 +9,11 @@ from reconciler.errors import ManifestError
 from reconciler.load.once import Once
 from reconciler.load.project_file import load_project
 from reconciler.sync import check, want
+from reconciler.watch.stalls import attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.domain import Target
     from reconciler.source.checkout import Checkout
     from reconciler.sync import Wanted
@@ -25,15 +28,18 @@ class Revision:
         self.project = project
         self._once = Once()
         self._one_at_a_time = asyncio.Lock()
-        self._wanted: dict[tuple[str, Target], Wanted | ManifestError] = {}
+        self._wanted: dict[tuple[str, Target], tuple[Wanted, Mapping[str, str]] | ManifestError] = {}
 
     @property
     def name(self) -> str:
         """The commit, as it is shown and remembered."""
         return self.checkout.revision
 
-    async def wanted(self, environment: str, target: Target) -> Wanted:
-        """What the environment is to be. Raises ManifestError, the same each time; SourceError."""
+    async def wanted(self, environment: str, target: Target) -> tuple[Wanted, Mapping[str, str]]:
+        """What the environment is to be, and its attempts as ``stalls`` has them.
+
+        Raises ManifestError, the same each time; SourceError.
+        """
         async with self._one_at_a_time:
             key = (environment, target)
             if key not in self._wanted:
@@ -46,9 +52,10 @@ class Revision:
             raise found
         return found
 
-    def _read(self, environment: str, target: Target) -> Wanted:
+    def _read(self, environment: str, target: Target) -> tuple[Wanted, Mapping[str, str]]:
         checked = check(self.checkout.root, environment, digests=True, once=self._once)
-        return want(checked.sound(), target, self.checkout.revision)
+        wanted = want(checked.sound(), target, self.checkout.revision)
+        return wanted, attempts(wanted)
 
 
 async def opened(checkout: Checkout) -> Revision:
