@@ -80,9 +80,9 @@ def asset_id(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if found := _REGISTRY_ASSET.fullmatch(value):
-        return f"registry {found['registry'].lower()}: {found['type'].lower()[:-1]}/{found['name']}:{found['version']}"
+        return f"registry {found['registry'].lower()}: {found['type'].lower().removesuffix('s')}/{found['name']}:{found['version']}"
     if found := _WORKSPACE_ASSET.fullmatch(value):
-        return f"{found['type'].lower()[:-1]}/{found['name']}:{found['version']}"
+        return f"{found['type'].lower().removesuffix('s')}/{found['name']}:{found['version']}"
     return value
 
 
