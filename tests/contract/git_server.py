@@ -86,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size) if size else self.chunks()
         owner.requests.append((self.command, self.path, self.headers.get("Authorization", "")))
+        if owner.before_answer:
+            owner.before_answer()
         if owner.answer is not None:
             return self.reply(*owner.answer)
         if owner.token is not None and not self.signed_in(owner.token):
@@ -159,7 +161,7 @@ class GitServer:
         self.token = None
         self.answer = None
         self.cut_pack = self.spoil_pack = False
-        self.before_pack = None
+        self.before_pack = self.before_answer = None
         self.protocol_v2 = True
         self.requests = []
         self._scheme = "http" if tls is None else "https"

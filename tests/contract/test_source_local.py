@@ -86,6 +86,7 @@ async def test_change_of_a_file_is_noticed(source, root, act):
 
 async def test_change_of_the_same_size_at_the_same_time_of_day_is_noticed(source, root):
     path = root / "base/a.yml"
+    path.write_text("a: 3\n")
     was = path.stat()
     first = await source.latest()
     path.write_text("a: 2\n")
