@@ -10,13 +10,13 @@ from reconciler.kinds import KINDS
 from reconciler.plan.decide import traffic_of
 from reconciler.plan.ownership import REVISION, tags_of
 from reconciler.plan.planning import rank
-from reconciler.plan.verdict import health_of, verdicts
+from reconciler.plan.said import health_of, said_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.domain import Body, Live, Plan, Resource
-    from reconciler.plan.verdict import Said
+    from reconciler.plan.said import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def standings(
     resources: tuple[Resource, ...], live: Live, plan: Plan, errors: Mapping[str, str] | None = None
 ) -> tuple[Standing, ...]:
     """Every declared resource, in the order of kinds and names. ``errors`` are the last ones, by resource."""
-    said = verdicts(plan)
+    said = said_of_each(plan)
     ordered = sorted((resource.ref for resource in resources), key=rank)
     return tuple(_standing(ref, live.resources, said[str(ref)], (errors or {}).get(str(ref), "")) for ref in ordered)
 

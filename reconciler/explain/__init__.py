@@ -1,6 +1,6 @@
 """Why a resource is in or out of sync: one sentence first, then every field with the rule that decides about it. Pure.
 
-The verdict is the plan's own (plan/verdict.py), so it agrees with ``plan`` and ``status``.
+The answer is the plan's own (plan/said.py), so it agrees with ``plan`` and ``status``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from reconciler.kinds import KINDS
 from reconciler.kinds.kind import get
 from reconciler.plan.decide import GONE, reached, state_of, traffic_of
 from reconciler.plan.ownership import OWNER, PROTECT, REVISION, tags_of
-from reconciler.plan.verdict import Said, Sync, health_of, verdicts
+from reconciler.plan.said import Said, Sync, health_of, said_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -83,7 +83,7 @@ def explain(
 
     ``written`` finds the place of a manifest key of this resource.
     """
-    said = verdicts(plan)[str(ref)]
+    said = said_of_each(plan)[str(ref)]
     body = live.resources.get(_carrier(ref))
     resource = next((resource for resource in resources if resource.ref == ref), None)
     facts = _facts(ref, body, live.resources, plan)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.domain import Verb
 from reconciler.plan.decide import state_of
-from reconciler.plan.verdict import Sync
+from reconciler.plan.said import Sync
 
 if TYPE_CHECKING:
     from reconciler.domain import Body

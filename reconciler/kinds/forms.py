@@ -80,10 +80,14 @@ def asset_id(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if found := _REGISTRY_ASSET.fullmatch(value):
-        return f"registry {found['registry'].lower()}: {found['type'].lower().removesuffix('s')}/{found['name']}:{found['version']}"
+        return f"registry {found['registry'].lower()}: {_kind_of(found)}/{found['name']}:{found['version']}"
     if found := _WORKSPACE_ASSET.fullmatch(value):
-        return f"{found['type'].lower().removesuffix('s')}/{found['name']}:{found['version']}"
+        return f"{_kind_of(found)}/{found['name']}:{found['version']}"
     return value
+
+
+def _kind_of(found: re.Match[str]) -> str:
+    return found["type"].lower().removesuffix("s")
 
 
 def storage_uri(value: Any) -> Any:

@@ -20,7 +20,7 @@ def is_commit(revision: object) -> TypeGuard[str]:
 
 
 def due(marks: Marks, revision: str, state: State) -> bool:
-    """Whether the commit does not say so yet. ``pending`` never takes a verdict back."""
+    """Whether the commit does not say so yet. ``pending`` never takes a occasion back."""
     now = dict(marks).get(revision)
     if not is_commit(revision) or now == state:
         return False

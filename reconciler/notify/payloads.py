@@ -67,29 +67,29 @@ def teams(message: Message) -> dict[str, Any]:
 
 def webhook(message: Message) -> dict[str, Any]:
     """The JSON document of this product, version 1."""
-    verdict = message.verdict
+    occasion = message.occasion
     return {
         "version": 1,
-        "project": verdict.project,
-        "environment": verdict.environment,
-        "revision": verdict.revision,
+        "project": occasion.project,
+        "environment": occasion.environment,
+        "revision": occasion.revision,
         "state": message.news.value,
-        "reason": verdict.reason,
-        "message": plain(verdict.message, MESSAGE_CHARACTERS),
-        "resources": [plain(name, RESOURCE_CHARACTERS) for name in verdict.resources[:RESOURCES]],
-        "resources_total": len(verdict.resources),
+        "reason": occasion.reason,
+        "message": plain(occasion.message, MESSAGE_CHARACTERS),
+        "resources": [plain(name, RESOURCE_CHARACTERS) for name in occasion.resources[:RESOURCES]],
+        "resources_total": len(occasion.resources),
         "since": time_text(message.since_s),
     }
 
 
 def _lines(message: Message) -> list[str]:
-    verdict = message.verdict
-    names = [plain(name, RESOURCE_CHARACTERS) for name in verdict.resources[:RESOURCES]]
-    if len(verdict.resources) > RESOURCES:
-        names.append(f"and {len(verdict.resources) - RESOURCES} more")
+    occasion = message.occasion
+    names = [plain(name, RESOURCE_CHARACTERS) for name in occasion.resources[:RESOURCES]]
+    if len(occasion.resources) > RESOURCES:
+        names.append(f"and {len(occasion.resources) - RESOURCES} more")
     since = time_text(message.since_s)
-    began = "" if not since else f" · failing since {since}" if not verdict.ok else f" · had failed since {since}"
-    reason = f": {verdict.reason}" if not verdict.ok else ""
-    lines = [f"{verdict.project}/{verdict.environment} {_VERB[message.news]}{reason}", ", ".join(names)]
-    lines += [plain(verdict.message, MESSAGE_CHARACTERS), f"revision {plain(verdict.revision, 80)}{began}"]
+    began = "" if not since else f" · failing since {since}" if not occasion.ok else f" · had failed since {since}"
+    reason = f": {occasion.reason}" if not occasion.ok else ""
+    lines = [f"{occasion.project}/{occasion.environment} {_VERB[message.news]}{reason}", ", ".join(names)]
+    lines += [plain(occasion.message, MESSAGE_CHARACTERS), f"revision {plain(occasion.revision, 80)}{began}"]
     return [line for line in lines if line]

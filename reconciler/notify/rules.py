@@ -17,7 +17,7 @@ MOST_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Occasion:
     """What a pass came to. ``resources`` are those that fail; ``transient`` says that it may pass without a commit."""
 
     project: str
@@ -43,7 +43,7 @@ class Message:
     """Something to tell. ``since_s`` is when the failure began, in seconds of Unix time, if that is still known."""
 
     news: News
-    verdict: Verdict
+    occasion: Occasion
     since_s: float | None
 
 
@@ -69,15 +69,15 @@ class Told:
     reasons: tuple[str, ...] = ()
 
 
-def failure_after(failure: Failure | None, verdict: Verdict, now_s: float) -> Failure | None:
+def failure_after(failure: Failure | None, occasion: Occasion, now_s: float) -> Failure | None:
     """The failure that lasts after this pass; None when all is well."""
-    if verdict.ok:
+    if occasion.ok:
         return None
     return Failure(now_s) if failure is None else Failure(min(failure.since_s, now_s), failure.passes + 1)
 
 
 def news_for(
-    told: Told, verdict: Verdict, failure: Failure | None, remind_after_s: float, now_s: float
+    told: Told, occasion: Occasion, failure: Failure | None, remind_after_s: float, now_s: float
 ) -> tuple[News | None, Told]:
     """What one target is to be told of this pass, and what it knows then. ``failure`` includes this pass.
 
@@ -88,15 +88,15 @@ def news_for(
         return (News.RECOVERED, Told(at_s=told.at_s, revision=told.revision)) if told.open else (None, told)
     passed_s = now_s - told.at_s
     if not told.open:
-        again = told.revision == verdict.revision and 0 <= passed_s < remind_after_s
-        if (verdict.transient or again) and not failure.lasts(now_s):
+        again = told.revision == occasion.revision and 0 <= passed_s < remind_after_s
+        if (occasion.transient or again) and not failure.lasts(now_s):
             return None, told
-        return News.FAILING, Told(True, now_s, verdict.revision, (verdict.reason,))
-    reasons = (*told.reasons, verdict.reason)[-MOST_REASONS:]
-    if verdict.reason not in told.reasons and not verdict.transient and len(told.reasons) < MOST_REASONS:
-        return News.FAILING, Told(True, now_s, verdict.revision, reasons)
+        return News.FAILING, Told(True, now_s, occasion.revision, (occasion.reason,))
+    reasons = (*told.reasons, occasion.reason)[-MOST_REASONS:]
+    if occasion.reason not in told.reasons and not occasion.transient and len(told.reasons) < MOST_REASONS:
+        return News.FAILING, Told(True, now_s, occasion.revision, reasons)
     if passed_s >= remind_after_s:
-        known = told.reasons if verdict.reason in told.reasons else reasons
-        return News.STILL_FAILING, Told(True, now_s, verdict.revision, known)
+        known = told.reasons if occasion.reason in told.reasons else reasons
+        return News.STILL_FAILING, Told(True, now_s, occasion.revision, known)
     # A clock that was put back must not silence a target for as long as it was ahead.
     return None, Told(True, min(told.at_s, now_s), told.revision, told.reasons)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.notify.forges import Forge
     from reconciler.notify.marks import State
     from reconciler.notify.remembered import Json, Remembered
-    from reconciler.notify.rules import Verdict
+    from reconciler.notify.rules import Occasion
     from schemas.loop import Loop, Notification, Secret
 
 log = logging.getLogger(__name__)
@@ -79,32 +79,32 @@ class Teller:
         if loop.commit_status is not None:
             self._forge()
 
-    def tell(self, verdict: Verdict, remembered: object, now_s: float) -> Json:
+    def tell(self, occasion: Occasion, remembered: object, now_s: float) -> Json:
         """Tell whom it concerns of a pass, mark its commit, and return what to remember. Needs a running event loop.
 
         ``remembered`` is what the last call for this environment returned, whoever made it; None at first.
         """
         known = remembered_from(remembered)
-        failure = failure_after(known.failure, verdict, now_s)
+        failure = failure_after(known.failure, occasion, now_s)
         told = dict(known.told)
         for target, notification in self._targets.items():
-            if notification.environments and verdict.environment not in notification.environments:
+            if notification.environments and occasion.environment not in notification.environments:
                 continue
-            key = (verdict.environment, target)
+            key = (occasion.environment, target)
             before = self._untold.pop(key, told.get(target, Told()))
-            news, told[target] = news_for(before, verdict, failure, notification.remind_after_s, now_s)
+            news, told[target] = news_for(before, occasion, failure, notification.remind_after_s, now_s)
             if news is not None:
                 began = failure or known.failure
-                self._send(target, notification, Message(news, verdict, began.since_s if began else None), before)
+                self._send(target, notification, Message(news, occasion, began.since_s if began else None), before)
         known = replace(
             known, failure=failure, told={target: told[target] for target in told if target in self._targets}
         )
         if failure is None:
-            known = self._mark(known, verdict.environment, verdict.revision, "success", verdict.reason)
-        elif not verdict.transient or failure.lasts(now_s):
-            state: State = "error" if verdict.transient else "failure"
-            text = f"{verdict.reason}: {verdict.message}" if verdict.message else verdict.reason
-            known = self._mark(known, verdict.environment, verdict.revision, state, text)
+            known = self._mark(known, occasion.environment, occasion.revision, "success", occasion.reason)
+        elif not occasion.transient or failure.lasts(now_s):
+            state: State = "error" if occasion.transient else "failure"
+            text = f"{occasion.reason}: {occasion.message}" if occasion.message else occasion.reason
+            known = self._mark(known, occasion.environment, occasion.revision, state, text)
         return known.to_json()
 
     def mark_pending(self, environment: str, revision: str, remembered: object) -> Json:
@@ -123,7 +123,7 @@ class Teller:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def _send(self, target: str, notification: Notification, message: Message, before: Told) -> None:
-        kind, environment = notification.type, message.verdict.environment
+        kind, environment = notification.type, message.occasion.environment
 
         async def send() -> Answer:
             url = self._reveal(notification.url)

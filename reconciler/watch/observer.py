@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.domain import Result
 from reconciler.errors import SignatureRefused, SourceUnavailable
-from reconciler.notify.rules import Verdict as Told
+from reconciler.notify.rules import Occasion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -55,7 +55,7 @@ class Telling:
             metrics.drifted(name, sum(not drift.healed for drift in passed.plan.drift))
         if verdict.reason in QUIET:
             return memory
-        told = Told(
+        occasion = Occasion(
             passed.project,
             name,
             passed.revision,
@@ -65,7 +65,7 @@ class Telling:
             verdict.failing,
             transient=not verdict.ready and not verdict.stalled,
         )
-        return replace(memory, told=self._teller.tell(told, memory.told, self._now()))
+        return replace(memory, told=self._teller.tell(occasion, memory.told, self._now()))
 
     def held(self, environment: str, by: HeldBy) -> None:
         """Show whether the environment is ours."""

@@ -11,7 +11,7 @@ from in_process import Cloud, DirectUploader, Faults, SilentProgress, apply_of, 
 from aml_emulator.wire import Response, answer
 from reconciler.apply import Applying
 from reconciler.domain import Ref
-from reconciler.errors import ArmError, Conflict, Forbidden, PlanRefused
+from reconciler.errors import ArmError, Forbidden, PlanRefused
 from reconciler.live import read
 from reconciler.sync import propose, sync
 

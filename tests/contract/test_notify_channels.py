@@ -11,10 +11,10 @@ from reconciler.errors import UsageError
 from reconciler.notify import channels, commit_status
 from reconciler.notify.forges import Forge, forge_of
 from reconciler.notify.request import Answer, Call, ask, open_session, retry_after_s
-from reconciler.notify.rules import Message, News, Verdict
+from reconciler.notify.rules import Message, News, Occasion
 
 CANARY = "canary-hook-51e7a2"
-MESSAGE = Message(News.FAILING, Verdict("shop", "prod", SHA, False, "PlanRefused", "no"), 0.0)
+MESSAGE = Message(News.FAILING, Occasion("shop", "prod", SHA, False, "PlanRefused", "no"), 0.0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from forge_stub import SHA, TOKEN, forge_stub
 
 from reconciler.errors import UsageError
 from reconciler.notify.lane import ROOM
-from reconciler.notify.rules import Verdict
+from reconciler.notify.rules import Occasion
 from reconciler.notify.telling import Teller
 from schemas.loop import Loop
 
@@ -54,10 +54,10 @@ class Told:
             raise UsageError(f"environment variable {secret.env} is not set")
         return self.secrets[secret.env]
 
-    async def passes(self, *verdicts, remembered=None, start_s=1_000_000.0, every_s=60.0):
+    async def passes(self, *occasions, remembered=None, start_s=1_000_000.0, every_s=60.0):
         """Tell of passes one after the other, each delivered before the next; return what is remembered."""
-        for number, verdict in enumerate(verdicts):
-            remembered = self.teller.tell(verdict, remembered, start_s + number * every_s)
+        for number, occasion in enumerate(occasions):
+            remembered = self.teller.tell(occasion, remembered, start_s + number * every_s)
             remembered = json.loads(json.dumps(remembered))
             await self.delivered()
         return remembered
@@ -70,11 +70,11 @@ class Told:
 
 
 def failing(reason="PlanRefused", revision=SHA, environment="prod", **more):
-    return Verdict("shop", environment, revision, False, reason, "it is so", ("endpoint/churn",), **more)
+    return Occasion("shop", environment, revision, False, reason, "it is so", ("endpoint/churn",), **more)
 
 
 def fine(revision=SHA, environment="prod"):
-    return Verdict("shop", environment, revision, True, "Synced")
+    return Occasion("shop", environment, revision, True, "Synced")
 
 
 def states(stub, name):

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from reconciler.domain import Result, Verb
 from reconciler.notify.telling import COMMIT_STATUS
 from reconciler.notify.telling import Result as Delivery
-from reconciler.plan.verdict import Sync
+from reconciler.plan.said import Sync
 from reconciler.watch.memory import Condition
 from reconciler.watch.metrics import CHANNELS, CONTENT_TYPE, DELIVERIES, METRICS, SYNCS, Metrics
 from reconciler.watch.server import Bounds

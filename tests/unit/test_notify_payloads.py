@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.notify.commit_status import DESCRIPTION_CHARACTERS, status_call
 from reconciler.notify.forges import forge_of
 from reconciler.notify.payloads import MESSAGE_CHARACTERS, plain, slack, teams, time_text, webhook
-from reconciler.notify.rules import Message, News, Verdict
+from reconciler.notify.rules import Message, News, Occasion
 
 SHA = "a" * 40
 HOSTILE = (
@@ -20,7 +20,9 @@ HOSTILE = (
 
 def message(text="it is so", resources=("deployment/churn/blue",), news=News.FAILING, reason="ActionFailed"):
     ok = news is News.RECOVERED
-    return Message(news, Verdict("shop", "prod", SHA, ok, "Synced" if ok else reason, text, resources), 1_790_000_000.0)
+    return Message(
+        news, Occasion("shop", "prod", SHA, ok, "Synced" if ok else reason, text, resources), 1_790_000_000.0
+    )
 
 
 def runs_of(payload):

@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from reconciler.notify.marks import due, is_commit, marked
 from reconciler.notify.remembered import Remembered, remembered_from
-from reconciler.notify.rules import LASTING_S, Failure, News, Told, Verdict, failure_after, news_for
+from reconciler.notify.rules import LASTING_S, Failure, News, Occasion, Told, failure_after, news_for
 
 HOUR_S = 3600.0
 A, B = "a" * 40, "b" * 40
 
 
-def verdict(reason="Synced", revision=A, **more):
-    return Verdict("shop", "prod", revision, reason == "Synced", reason, **more)
+def occasion(reason="Synced", revision=A, **more):
+    return Occasion("shop", "prod", revision, reason == "Synced", reason, **more)
 
 
-REFUSED = verdict("PlanRefused")
-FAILED = verdict("ActionFailed")
-AWAY = verdict("AzureUnavailable", transient=True)
-FINE = verdict()
+REFUSED = occasion("PlanRefused")
+FAILED = occasion("ActionFailed")
+AWAY = occasion("AzureUnavailable", transient=True)
+FINE = occasion()
 
 
 def told_of(passes, remind_after_s=HOUR_S):
-    """What one target is told of passes, each a (seconds since the one before, verdict); None where nothing."""
+    """What one target is told of passes, each a (seconds since the one before, occasion); None where nothing."""
     now_s, failure, told, heard = 1_000_000.0, None, Told(), []
     for after_s, one in passes:
         now_s += after_s
@@ -36,8 +36,8 @@ def told_of(passes, remind_after_s=HOUR_S):
     return heard
 
 
-def each(*verdicts, every_s=60):
-    return told_of([(every_s, one) for one in verdicts])
+def each(*occasions, every_s=60):
+    return told_of([(every_s, one) for one in occasions])
 
 
 def test_nothing_is_told_while_all_is_well():
@@ -119,7 +119,7 @@ def test_a_message_grows_no_key_of_its_own():
 
 
 VERDICTS = st.builds(
-    verdict,
+    occasion,
     reason=st.sampled_from(("Synced", "PlanRefused", "ActionFailed", "AzureUnavailable", "SourceUnavailable")),
     revision=st.sampled_from((A, B)),
 ).map(lambda one: replace(one, transient=one.reason.endswith("Unavailable")))
@@ -128,10 +128,10 @@ PASSES = st.lists(st.tuples(st.integers(0, 2000), VERDICTS), max_size=60)
 
 @given(PASSES)
 def test_any_history_is_told_once_first_again_and_to_its_end(passes):  # noqa: C901 - one oracle
-    """An oracle that knows messages and verdicts only, not how the rules remember."""
+    """An oracle that knows messages and occasions only, not how the rules remember."""
     heard = told_of(passes)
     now_s, running, began_s = 0, 0, 0
-    last = None  # the last message: (when, news, verdict)
+    last = None  # the last message: (when, news, occasion)
     said = set()
     seen = set()
     for (after_s, one), news in zip(passes, heard, strict=True):

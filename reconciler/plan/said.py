@@ -1,6 +1,6 @@
 """How a plan sees each resource: in sync or not, and every cause. Pure.
 
-One verdict feeds ``status`` and ``explain``, so they cannot disagree with the plan or with each other. What is not
+One answer feeds ``status`` and ``explain``, so they cannot disagree with the plan or with each other. What is not
 in sync always has a cause: a field that differs, or a sentence.
 """
 
@@ -82,7 +82,7 @@ class Said:
         return tuple(said)
 
 
-def verdicts(plan: Plan) -> Mapping[str, Said]:
+def said_of_each(plan: Plan) -> Mapping[str, Said]:
     """What the plan says of each resource it names, by name; of any other, that it says nothing."""
     found: defaultdict[str, Said] = defaultdict(Said)
     for action in plan.actions:
