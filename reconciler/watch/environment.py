@@ -178,6 +178,12 @@ class Environment:
         passed = Passed(self.name, revision.project.project, revision.name, self.verdict)
         self._world.observer.passed(passed, Memory())
 
+    def _leave_to_others(self, problem: Exception) -> None:
+        """Another replica passed on a commit that we cannot have, so ours may be an older one: do nothing with it."""
+        self.verdict = of_error(problem)
+        log.warning("no pass", extra={"reason": self.verdict.reason, "error": self.verdict.message})
+        self.due_at = self._world.now() + self._world.pause_s(self._world.settings.interval_s)
+
     # -- one pass --------------------------------------------------------------------------------------------------
 
     async def _under(self, lease: Lease, store: Store, revision: Revision) -> None:
@@ -195,6 +201,9 @@ class Environment:
             revision = await world.refresh(began) or revision
             await self._fresh()
             if self.name not in revision.project.environments:
+                return
+            if self._source_problem is not None and memory.revision != revision.name:
+                self._leave_to_others(self._source_problem)
                 return
         self._forced = False
         orders = await store.orders(f"{revision.project.project}/{self.name}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 import worlds
@@ -9,6 +10,7 @@ from memory_store import MemoryStore
 from watched import Clock, Cloud, Faults, FolderSource, Replica
 
 from reconciler.errors import SignatureRefused, SourceUnavailable, StateError
+from reconciler.watch.environment import Environment
 from reconciler.watch.memory import Memory
 from reconciler.watch.orders import resumed, suspended
 from reconciler.watch.revision import opened
@@ -267,6 +269,29 @@ async def test_a_replica_that_lags_behind_never_goes_back_to_an_older_commit(sho
     verdict = await behind.environment.pass_once()
     assert shop.source.looks == looks + 1
     assert (verdict.reason, behind.writes) == ("Synced", [])
+
+
+async def test_a_replica_whose_source_does_not_answer_does_not_go_back_to_an_older_commit(shop):
+    await shop.pass_once()
+    first = shop.revision
+    edit(shop, "description: one", "description: two", "r2")
+    await again(shop)
+    other = another(shop)
+
+    async def refresh(_since):
+        behind.source_failed(SourceUnavailable("no answer"))
+        return first
+
+    behind = Environment("test", replace(other.world, refresh=refresh))
+    behind.see(first, at_once=True)
+    for _ in range(3):
+        shop.clock.now_s += 60
+        verdict = await behind.pass_once()
+        assert (verdict.reason, other.sent) == ("SourceUnavailable", [])
+        assert behind.due_at == shop.clock.now_s + 60
+    assert remembered(shop).revision == "r2"
+    verdict, writes = await again(other)
+    assert (verdict.reason, writes) == ("Synced", [])
 
 
 async def test_a_newer_commit_ends_the_wait_for_an_older_one(shop):
