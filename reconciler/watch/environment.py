@@ -56,6 +56,7 @@ class Environment:
         self.name = name
         self.due_at = 0.0
         self.verdict: Verdict | None = None
+        self.passing: Revision | None = None
         self._world = world
         self._revision: Revision | None = None
         self._source_problem: Exception | None = None
@@ -142,6 +143,7 @@ class Environment:
     async def pass_once(self) -> Verdict | None:
         """One pass; None when another replica has it, or had it. Never raises but when cancelled."""
         revision, world = self._revision, self._world
+        self.passing = revision
         if revision is None:
             self.due_at = world.now() + HELD_RETRY_S
             return None
@@ -164,6 +166,7 @@ class Environment:
                 log.exception("a pass broke")
                 self._without_lease(revision, error)
             finally:
+                self.passing = None
                 world.observer.held(self.name, by)
         return self.verdict
 

@@ -127,7 +127,8 @@ class Loop:
                 self.environments[name].see(revision, at_once=name in concerned)
         if before is not revision:
             self._world.observer.kept(names)
-            await self._source.keep([kept.checkout for kept in (before, revision) if kept is not None])
+            in_use = [environment.passing for environment in self.environments.values()]
+            await self._source.keep([kept.checkout for kept in (before, revision, *in_use) if kept is not None])
 
     def _failed(self, error: Exception) -> None:
         self.followed.problem = error
@@ -201,13 +202,19 @@ class Loop:
             if failures and transient
             else self._world.pause_s(self._world.settings.poll_s)
         )
-        waits = [
+        changed, *others = [
             asyncio.ensure_future(wait) for wait in (self._source.changed(), self._pushed.wait(), self._stopped.wait())
         ]
+        end = asyncio.get_running_loop().time() + pause_s
         try:
-            await asyncio.wait(waits, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({changed, *others}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            if changed.done() and (error := changed.exception()) is not None:
+                # Without a watch the source is still looked at when its time has come, and not before.
+                log.warning("changes are not noticed at once", extra={"error": str(error)})
+                left_s = max(0.0, end - asyncio.get_running_loop().time())
+                await asyncio.wait(others, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._pushed.clear()
-            for wait in waits:
+            for wait in (changed, *others):
                 wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await asyncio.gather(changed, *others, return_exceptions=True)
