@@ -24,6 +24,13 @@ LEASE_S = 15
 SLACK_S = 5
 """Two seconds between two asks for a lease that another holds, and a machine that is busy."""
 
+SETTINGS = {
+    "interval_s": 2,
+    "poll_s": 1,
+    "jitter_percent": 0,
+    "retry": {"first_s": 0.5, "longest_s": 1},
+}
+
 ENDPOINT = "/onlineEndpoints/adder"
 BLUE = f"{ENDPOINT}/deployments/blue"
 GREEN = f"{ENDPOINT}/deployments/green"
@@ -35,7 +42,7 @@ model: azureml:numbers
 environment: azureml:serving
 code_configuration: {code: slow, scoring_script: score.py}
 instance_type: Standard_DS3_v2
-environment_variables: {OFFSET: "0"}
+environment_variables: {SLOW_S: "33", OFFSET: "0"}
 """
 
 
@@ -58,14 +65,8 @@ class Site:
         """One more replica."""
         own = self.folder / f"replica-{len(self.replicas)}"
         own.mkdir()
-        settings = {
-            "source": {"url": remote.server.url(), "branch": "main"},
-            "interval_s": 2,
-            "poll_s": 1,
-            "jitter_percent": 0,
-            "retry": {"first_s": 0.5, "longest_s": 1},
-        }
-        (own / "loop.yaml").write_text(json.dumps(settings))
+        source = {"url": remote.server.url(), "branch": "main"}
+        (own / "loop.yaml").write_text(json.dumps(SETTINGS | {"source": source}))
         arguments = ("--loop", str(own / "loop.yaml"))
         self.replicas.append(Looping(self.shop, *arguments, level="debug", heard=self.chorus.hear, **self.secret))
 
@@ -75,7 +76,7 @@ class Site:
 
     def taken_over(self, gone):
         """Wait until another has what ``gone`` held; its first line then."""
-        held = epoch_of(gone)
+        held = said(gone, "lease taken")[-1]["epoch"]
         return self.chorus.until("lease taken", but=(gone,), which=lambda line: line["epoch"] > held)[1]
 
     def in_sync(self, revision, gone):
@@ -107,14 +108,13 @@ def is_write(line, path=""):
     return line["message"] == "request" and line["method"] not in ("GET", "HEAD") and line["path"].endswith(path)
 
 
-def epoch_of(replica):
-    """The lease that it took last."""
-    return [line["epoch"] for line in replica.lines if line["message"] == "lease taken"][-1]
+def said(replica, message):
+    return [line for line in replica.lines if line["message"] == message]
 
 
-def writes_by(replica, epoch):
-    """Its events in order: each lease taken, each write, with the time and the epoch; none outside of a pass."""
-    writing = None
+def doings(replica):
+    """Each lease that it took and each of its writes: time, epoch, what. No write is outside of a pass."""
+    epoch = writing = None
     for line in list(replica.lines):
         if line["message"] == "lease taken":
             epoch = line["epoch"]
@@ -130,7 +130,7 @@ def writes_by(replica, epoch):
 
 def never_two(replicas):
     """No lease is had by two, and nobody writes after another has taken the next one; how many wrote."""
-    events = [(*event, replica.process.pid) for replica in replicas for event in writes_by(replica, None)]
+    events = [(*event, replica.process.pid) for replica in replicas for event in doings(replica)]
     owners = {epoch: pid for _, epoch, what, pid in events if what == "taken"}
     assert len(owners) == sum(what == "taken" for _, _, what, _ in events)
     events.sort(key=lambda event: event[:2])
@@ -147,10 +147,10 @@ def test_one_killed_and_one_frozen_in_the_middle_of_an_apply_never_lead_to_two_w
     chorus, remote, shop, hand = site.chorus, site.remote, site.shop, Hand(site.shop)
     chorus.until("pass ended", reason="Applied", revision=shop.git("rev-parse", "HEAD"))
 
-    # Killed, when Azure has accepted the new deployment and its traffic is still to come.
-    shop.write("base/slow/score.py", (shop.root / "base/src/score.py").read_text().replace(
-        "def init():", "def init():\n    import time; time.sleep(4)"
-    ))  # fmt: skip
+    # Killed, when Azure has accepted the new deployment and its traffic is still to come. That takes so long that who
+    # takes over has to hold the environment for longer than a lease lasts.
+    slow = "def init():\n    import time; time.sleep(float(os.environ['SLOW_S']))"
+    shop.write("base/slow/score.py", (shop.root / "base/src/score.py").read_text().replace("def init():", slow))
     shop.write("base/green.yml", SLOW)
     shop.edit("base/endpoint.yml", "traffic: {blue: 100}", "traffic: {blue: 50, green: 50}")
     commit = remote.push("green")
@@ -167,7 +167,7 @@ def test_one_killed_and_one_frozen_in_the_middle_of_an_apply_never_lead_to_two_w
     assert sum(is_write(line, GREEN) for replica in site.replicas for line in replica.lines) == 1
 
     # Frozen, when Azure has accepted an update, with traffic to come that a newer commit will not want any more.
-    shop.edit("base/green.yml", 'OFFSET: "0"', 'OFFSET: "1"')
+    shop.edit("base/green.yml", 'SLOW_S: "33"', 'SLOW_S: "4"')
     shop.edit("base/endpoint.yml", "traffic: {blue: 50, green: 50}", "traffic: {blue: 10, green: 90}")
     remote.push("stale")
     frozen, _ = chorus.until("request", but=(killed,), method="PUT", which=lambda line: is_write(line, GREEN))
@@ -200,7 +200,7 @@ def test_one_killed_and_one_frozen_in_the_middle_of_an_apply_never_lead_to_two_w
     frozen.until("lease taken")
     frozen.until("no pass", reason="SourceUnavailable")
     awake = frozen.lines[asleep:]
-    assert "lease lost" in [line["message"] for line in awake]
+    assert said(frozen, "lease lost")[0] in awake
     assert not [line for line in awake if is_write(line)]
     assert traffic(hand) == {"blue": 50, "green": 50}
     remote.server.answer = None
@@ -210,4 +210,5 @@ def test_one_killed_and_one_frozen_in_the_middle_of_an_apply_never_lead_to_two_w
     shop.edit("base/deployment.yml", 'OFFSET: "0"', 'OFFSET: "7"')
     frozen.passed("Applied", revision=remote.push("third"))
     assert frozen.stop() == 0
+    assert [replica for replica in site.replicas if said(replica, "lease lost")] == [frozen]
     assert never_two(site.replicas) == 3
