@@ -145,7 +145,7 @@ class Loop(Strict):
     jitter_percent: int = Field(
         default=10, ge=0, le=50, description="How much each pause varies, so that replicas spread out."
     )
-    poll_s: float = Field(default=60.0, ge=0.1, description="Seconds between two looks at the repository.")
+    poll_s: float = Field(default=30.0, ge=0.1, description="Seconds between two looks at the repository.")
     retry: Retry = Field(default=Retry(), description="Pauses after what may pass by itself.")
     listen: Text | None = Field(
         default=None,

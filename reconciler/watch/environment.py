@@ -57,6 +57,7 @@ class Environment:
         self.due_at = 0.0
         self.verdict: Verdict | None = None
         self.passing: Revision | None = None
+        self._known = Memory()
         self._world = world
         self._revision: Revision | None = None
         self._source_problem: Exception | None = None
@@ -171,15 +172,20 @@ class Environment:
         return self.verdict
 
     def _without_lease(self, revision: Revision, error: Exception) -> None:
-        """The pass could not begin, or could not be remembered."""
+        """The pass could not begin, or could not be remembered but by this process."""
+        world, verdict = self._world, of_error(error)
+        self.verdict = verdict
         if isinstance(error, LeaseLost):
-            self._world.observer.lost(self.name)
             log.warning("lease lost")
-        self.verdict = of_error(error)
-        log.warning("no pass", extra={"reason": self.verdict.reason, "error": self.verdict.message})
-        self.due_at = self._world.now() + self._world.retry_s(1)
-        passed = Passed(self.name, revision.project.project, revision.name, self.verdict)
-        self._world.observer.passed(passed, Memory())
+            world.observer.lost(self.name)
+            self.due_at = world.now() + world.pause_s(HELD_RETRY_S)
+            return
+        log.warning("no pass", extra={"reason": verdict.reason, "error": verdict.message})
+        failures, moment = self._known.failures + 1, _moment(world.now())
+        self.due_at = world.now() + world.retry_s(failures)
+        known = replace(self._known, failures=failures, conditions=conditions(self._known.conditions, verdict, moment))
+        passed = Passed(self.name, revision.project.project, revision.name, verdict)
+        self._known = world.observer.passed(passed, known)
 
     def _leave_to_others(self, problem: Exception) -> None:
         """Another replica passed on a commit that we cannot have, so ours may be an older one: do nothing with it."""
@@ -304,7 +310,7 @@ class Environment:
         pause_s = world.retry_s(failures) if verdict.again else world.pause_s(world.settings.interval_s)
         if self._leaving and not self._stopping:
             pause_s = 0.0
-        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+        moment = _moment(now)
         memory = Memory(
             revision=passed.revision,
             applied_revision=passed.revision if verdict.ready else before.applied_revision,
@@ -319,7 +325,7 @@ class Environment:
         self.verdict = verdict
         if not self._forced:
             self.due_at = memory.due_at
-        memory = world.observer.passed(passed, memory)
+        memory = self._known = world.observer.passed(passed, memory)
         ready = before.condition("Ready")
         news = (
             ready is None
@@ -337,6 +343,10 @@ class Environment:
                 entry(circumstances, passed.revision, verdict.reason, verdict.message, passed.plan, passed.report)
             )
         await lease.save(memory.to_json())
+
+
+def _moment(now_s: float) -> str:
+    return datetime.fromtimestamp(now_s, UTC).isoformat(timespec="seconds")
 
 
 def _nothing_more() -> None:

@@ -226,8 +226,14 @@ async def test_the_last_good_commit_stays_in_force_when_the_source_cannot_be_had
 
 async def test_without_its_state_nothing_is_written(shop):
     shop.store.failing = StateError("the container does not answer")
-    verdict = await shop.pass_once()
-    assert (verdict.reason, shop.sent) == ("StateUnavailable", [])
+    pauses = []
+    for _ in range(3):
+        verdict = await shop.pass_once()
+        assert (verdict.reason, shop.sent) == ("StateUnavailable", [])
+        pauses.append(shop.environment.due_at - shop.clock.now_s)
+        shop.clock.now_s += pauses[-1]
+    assert pauses == [5, 10, 20]
+    assert [passed.verdict.reason for passed in shop.hearing.passes] == ["StateUnavailable"] * 3
     shop.store.failing = None
     verdict, _ = await again(shop)
     assert verdict.ready
