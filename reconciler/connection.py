@@ -141,6 +141,8 @@ class EmulatorCredential:
         url = f"{self._facts['url']}/{self._facts['tenant_id']}/oauth2/v2.0/token"
         try:
             async with aiohttp.ClientSession() as session, session.post(url, data=form, ssl=self._tls) as answer:
+                if answer.status == 429 or answer.status >= 500:
+                    raise ServiceRequestError(f"the emulator's sign-in answers {answer.status}")
                 body = await answer.json()
         except aiohttp.ClientError as error:
             raise ServiceRequestError(f"the emulator does not answer: {error}") from error

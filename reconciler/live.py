@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.domain import Live, Ref
 from reconciler.errors import NotFound
@@ -29,9 +29,15 @@ async def read(arm: Arm, resources: Sequence[Resource], *, prune: bool) -> Live:
     """
     gate = asyncio.Semaphore(READERS)
     named = sorted({ref for resource in resources for ref in (resource.ref, *resource.needs)})
-    workspace, serving, assets = await asyncio.gather(
-        _gated(gate, lambda: arm.get("")), _serving(arm, gate), _assets(arm, gate, named, prune=prune)
+    reading = (
+        asyncio.ensure_future(_gated(gate, lambda: arm.get(""))),
+        asyncio.ensure_future(_serving(arm, gate)),
+        asyncio.ensure_future(_assets(arm, gate, named, prune=prune)),
     )
+    try:
+        workspace, serving, assets = await asyncio.gather(*reading)
+    finally:
+        await _ended(reading)
     if workspace is None:
         raise NotFound(f"workspace {arm.target.workspace} does not exist in {arm.target.resource_group}", status=404)
     return Live(workspace, serving | assets)
@@ -79,6 +85,17 @@ async def _assets(arm: Arm, gate: asyncio.Semaphore, named: Iterable[Ref], *, pr
 async def _joined(calls: Iterable[Awaitable[dict[Ref, Body]]]) -> dict[Ref, Body]:
     """Run all, fail with the first that fails, merge what they found."""
     joined: dict[Ref, Body] = {}
-    for part in await asyncio.gather(*calls):
-        joined |= part
+    reading = [asyncio.ensure_future(call) for call in calls]
+    try:
+        for part in await asyncio.gather(*reading):
+            joined |= part
+    finally:
+        await _ended(reading)
     return joined
+
+
+async def _ended(reading: Iterable[asyncio.Future[Any]]) -> None:
+    """When one read failed, the others end too: nothing is sent any more once the reader has raised."""
+    for one in reading:
+        one.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)

@@ -211,7 +211,8 @@ class Environment:
             await self._fresh()
             if self.name not in revision.project.environments:
                 return
-            if self._source_problem is not None and memory.revision != revision.name:
+            ours = (memory.revision, memory.passed_at) == (self._known.revision, self._known.passed_at)
+            if self._source_problem is not None and memory.revision != revision.name and not ours:
                 self._leave_to_others(self._source_problem)
                 return
         self._forced = False
