@@ -25,6 +25,9 @@ _BUSY = re.compile(
 _SETTLED = re.compile(r"already (exists|registered)|cannot be (changed|updated)", re.IGNORECASE)
 """A 409 that waiting does not cure. Any other is taken for a running operation (assumed: none is recorded)."""
 
+_NO_ANSWER = re.compile(r"^Service(Request|Response)|IncompleteRead|Connect|Timeout|ChunkedEncodingError")
+"""Names of exceptions of azure-core, requests and Python that mean that the network failed."""
+
 _BY_STATUS: dict[int, type[ArmError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
 
 
@@ -102,6 +105,17 @@ def storage_failure(error: AzureError) -> ArmError:
     """Azure Storage refused, or did not answer. Its pipeline has retried already."""
     status = getattr(error, "status_code", None) or 0
     code = getattr(error, "error_code", None) or ""
-    kind = _BY_STATUS.get(status, Unavailable if status >= 500 or not status else ArmError)
+    kind = _passing(status) or _BY_STATUS.get(status, ArmError if status else Unavailable)
     first = str(error.message or error).strip().splitlines()[0]
     return kind(f"the workspace's storage: {first}", status=status, code=str(getattr(code, "value", code)))
+
+
+def upload_failure(message: str, code: str, status: int) -> ArmError:
+    """What the upload process tells of azure-ai-ml: ``code`` is Azure's, or the name of the exception."""
+    kind = _passing(status) or (Unavailable if not status and _NO_ANSWER.search(code) else ArmError)
+    return kind(message, code=code, status=status)
+
+
+def _passing(status: int) -> type[ArmError] | None:
+    """The error of a status that means nothing but that it is to be tried later."""
+    return Throttled if status == 429 else Unavailable if status == 408 or status >= 500 else None

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from reconciler.arm.failures import storage_failure
+from reconciler.arm.failures import storage_failure, upload_failure
 from reconciler.errors import ArmError, LeaseLost
 from reconciler.kinds.kind import arm_path, put
 from reconciler.load.survey import content_hash, contents
@@ -125,7 +125,7 @@ class Uploader:
         if error := answer.get("error"):
             if error["code"] == LeaseLost.__name__:
                 raise LeaseLost(error["message"])
-            raise ArmError(error["message"], code=error["code"], status=error["status"])
+            raise upload_failure(error["message"], error["code"], error["status"])
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._worker is None or self._worker.returncode is not None:
