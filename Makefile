@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench clean setup
+.PHONY: demo test check bench soak clean setup
 
 setup: $(READY)
 
@@ -42,6 +42,9 @@ check: setup  ## lint, types, architecture
 
 bench: setup  ## figures, as ratios; nothing is asserted
 	@$(BIN)/python benchmarks/run.py
+
+soak: setup  ## 2,000 passes of the loop on bad days: memory and file handles must stay flat
+	@$(BIN)/python benchmarks/soak.py
 
 clean:  ## stop the emulator and remove all that was made
 	@-[ -x $(BIN)/aml-gitops ] && $(BIN)/aml-gitops -C manifests emulator stop

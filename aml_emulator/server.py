@@ -40,12 +40,13 @@ async def running(
     *,
     port: int = 0,
     proxy_port: int = 0,
+    adapter: Adapter | None = None,
 ) -> AsyncIterator[tuple[AzureML, Connection]]:
     """Serve ``folder`` on loopback until the block ends. Port 0 takes the last run's port, else a free one.
 
     ``folder`` is absolute. ``make_dataplane`` gets the folder that belongs to the data plane. ``settings.folder``
-    and ``settings.url`` are replaced by what is true. Raises AlreadyRunning, or OSError when a port that was asked
-    for is taken.
+    and ``settings.url`` are replaced by what is true. ``adapter`` takes the place of the usual one. Raises
+    AlreadyRunning, or OSError when a port that was asked for is taken.
     """
     place = Folder(folder)
     async with contextlib.AsyncExitStack() as stack:
@@ -54,7 +55,7 @@ async def running(
         context = server_context(place.root, settings.location)
         store = Store(place.database)
         stack.callback(store.close)
-        adapter = Adapter()
+        adapter = adapter or Adapter()
         runner = web.ServerRunner(web.Server(adapter, access_log=None), shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from reconciler.domain import Action, Resource
 
 
-async def fill(service: AzureML, root: Path, environment: str) -> None:
-    """Bring the emulator to the project. Raises RuntimeError when it refuses something."""
+async def fill(service: AzureML, root: Path, environment: str, workspace: str) -> None:
+    """Bring a workspace of the emulator to the project. Raises RuntimeError when it refuses something."""
     token = service.site.identity.token("https://management.azure.com", 3600)
     s = service.site.settings
-    target = Target(s.subscription_id, s.resource_group, s.workspace, s.location)
+    target = Target(s.subscription_id, s.resource_group, workspace, s.location)
     for action in _creations(root, environment, target):
         url = f"{s.url}{target.scope}{arm_path(action.ref)}?api-version={API_VERSION}"
         body = json.dumps(action.body).encode()

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import loops
 import plans
 import start_up
 import world
@@ -21,7 +22,7 @@ def main() -> int:
     """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="tables in Markdown")
-    parser.add_argument("--quick", action="store_true", help="start-up and 1,000 resources only")
+    parser.add_argument("--quick", action="store_true", help="start-up, 1,000 resources and the loop only")
     parser.add_argument("--apply", action="store_true", help="fill 10,000 by a real apply, and measure it; slow")
     parser.add_argument("--runs", type=int, default=3, help="no-op plans of each size (default: 3)")
     options = parser.parse_args()
@@ -35,6 +36,7 @@ def main() -> int:
     shapes = (world.THOUSAND,) if options.quick else (world.THOUSAND, world.TEN_THOUSAND)
     figures = plans.measure(shapes, options.runs, apply_all=options.apply)
     _show(figures.tables, markdown=options.markdown)
+    _show(loops.measure(runs=5), markdown=options.markdown)
     print(f"Measured in {time.perf_counter() - began:.0f} s.")
     for wrong in figures.wrong:
         print(f"WRONG: {wrong}", file=sys.stderr)

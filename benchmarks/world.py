@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ENVIRONMENT = "bench"
@@ -43,21 +44,25 @@ class Shape:
 THOUSAND = Shape(endpoints=45, models=4, environments=4, codes=2)
 TEN_THOUSAND = Shape(endpoints=450, models=40, environments=40, codes=20)
 
-PROJECT = f"""\
+PROJECT = """\
 project: bench
 manifests: [base]
 overlays: overlays
 defaults:
   endpoint:
     public_network_access: disabled
-    tags: {{team: "${{{{ var.team }}}}"}}
+    tags: {team: "${{ var.team }}"}
 variables:
-  team: {{type: string, default: data-science}}
+  team: {type: string, default: data-science}
+  place: {type: string}
 environments:
-  {ENVIRONMENT}:
-    target: {{emulator: {EMULATOR}}}
+"""
+PLACE = """\
+  {environment}:
+    target: {{emulator: "{folder}"}}
     network: managed_vnet
     prune: true
+    variables: {{place: {environment}}}
 """
 ENDPOINT = """\
 $schema: https://azuremlschemas.azureedge.net/latest/managedOnlineEndpoint.schema.json
@@ -131,15 +136,18 @@ def run(data):
 CHANGED = ("MODE: fast", "MODE: exact")
 
 
-def write(root: Path, shape: Shape) -> None:
-    """Write the project into the folder ``root``."""
+def write(root: Path, shape: Shape, places: Mapping[str, str] = {ENVIRONMENT: EMULATOR}) -> None:
+    """Write the project into the folder ``root``. ``places`` names each environment and its emulator's folder."""
 
     def put(name: str, text: str) -> None:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    put("gitops.yaml", PROJECT)
+    lines = (PLACE.format(environment=name, folder=folder) for name, folder in places.items())
+    put("gitops.yaml", PROJECT + "".join(lines))
+    # The name of an endpoint is unique in a region, however many workspaces there are.
+    suffix = "" if len(places) == 1 else "-${{ var.place }}"
     put(".gitignore", f"{EMULATOR}/\n")
     put("base/conda.yml", CONDA)
     for number in range(shape.models):
@@ -150,23 +158,26 @@ def write(root: Path, shape: Shape) -> None:
     for number in range(shape.codes):
         put(f"base/code/c{number}/score.py", SCORE.format(number=number))
     for number in range(shape.endpoints):
-        put(f"base/endpoints/{_endpoint(number)}.yml", _endpoint_file(number, shape))
-    overlay = "".join(OVERLAY.format(endpoint=_endpoint(number)) for number in range(shape.endpoints))
-    put(f"overlays/{ENVIRONMENT}/deployments.yml", overlay)
+        put(f"base/endpoints/{_endpoint(number)}.yml", _endpoint_file(number, shape, suffix))
+    overlay = "".join(OVERLAY.format(endpoint=_endpoint(number) + suffix) for number in range(shape.endpoints))
+    for name in places:
+        put(f"overlays/{name}/deployments.yml", overlay)
 
 
 def change_one(root: Path, shape: Shape) -> None:
-    """Change one line of one deployment in the middle of the project."""
+    """Change one line of one deployment in the middle of the project; the next time, change it back."""
     file = root / "base" / "endpoints" / f"{_endpoint(shape.endpoints // 2)}.yml"
-    file.write_text(file.read_text().replace(*CHANGED, 1))
+    text = file.read_text()
+    before, after = reversed(CHANGED) if CHANGED[1] in text else CHANGED
+    file.write_text(text.replace(before, after, 1))
 
 
 def _endpoint(number: int) -> str:
     return f"endpoint-{number:04d}"
 
 
-def _endpoint_file(number: int, shape: Shape) -> str:
-    endpoint = _endpoint(number)
+def _endpoint_file(number: int, shape: Shape, suffix: str) -> str:
+    endpoint = _endpoint(number) + suffix
     deployments = (
         DEPLOYMENT.format(
             deployment=f"d{index:02d}",
