@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.domain import Live, Ref
-from reconciler.errors import NotFound
+from reconciler.errors import NotFound, Unavailable
 from reconciler.kinds.kind import ASSET_CONTAINERS, arm_path
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ async def _serving(arm: Arm, gate: asyncio.Semaphore) -> dict[Ref, Body]:
     endpoints = {Ref("endpoint", body["name"].lower()): body for body in await arm.list("/onlineEndpoints")}
 
     async def deployments(endpoint: str) -> dict[Ref, Body]:
-        found = await _gated(gate, lambda: arm.list(f"/onlineEndpoints/{endpoint}/deployments"))
+        path = f"/onlineEndpoints/{endpoint}/deployments"
+        found = await _gated(gate, lambda: _listed(arm, path))
         return {Ref("deployment", endpoint.lower(), body["name"].lower()): body for body in found}
 
     return endpoints | await _joined(deployments(body["name"]) for body in endpoints.values())
@@ -69,7 +70,8 @@ async def _assets(arm: Arm, gate: asyncio.Semaphore, named: Iterable[Ref], *, pr
         return {} if body is None else {ref: body}
 
     async def versions(kind: KindName, name: str) -> dict[Ref, Body]:
-        found = await _gated(gate, lambda: arm.list(f"/{ASSET_CONTAINERS[kind]}/{name}/versions"))
+        path = f"/{ASSET_CONTAINERS[kind]}/{name}/versions"
+        found = await _gated(gate, lambda: _listed(arm, path))
         return {Ref(kind, name, body["name"]): body for body in found}
 
     async def containers(kind: KindName) -> dict[Ref, Body]:
@@ -80,6 +82,14 @@ async def _assets(arm: Arm, gate: asyncio.Semaphore, named: Iterable[Ref], *, pr
     everything: list[KindName] = ["model", "environment"] if prune else []
     listed = await _joined(containers(kind) for kind in everything)
     return listed | await _joined(one(ref) for ref in single if ref not in listed)
+
+
+async def _listed(arm: Arm, path: str) -> list[Body]:
+    """What lies below something that was there a moment ago. Raises Unavailable when it is gone: read all anew."""
+    try:
+        return await arm.list(path)
+    except NotFound as error:
+        raise Unavailable(f"{path}: deleted by another hand while it was read") from error
 
 
 async def _joined(calls: Iterable[Awaitable[dict[Ref, Body]]]) -> dict[Ref, Body]:

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 import worlds
-from in_process import Faults, Transport, connection_of, wanted_of
+from in_process import Faults, Transport, apply_of, connection_of, wanted_of
 from memory_store import MemoryStore
 from watched import Clock, Cloud, FolderSource, Process
 
 from reconciler.arm.client import connect
-from reconciler.errors import ArmError, SourceUnavailable
+from reconciler.errors import ArmError, SourceUnavailable, Unavailable
 from reconciler.live import read
 
 PROJECT = {
@@ -51,6 +51,29 @@ async def test_when_one_read_fails_the_others_end_before_the_reader_raises(cloud
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+class DeletedMeanwhile(Transport):
+    """Another hand deletes an endpoint right after the endpoints were listed."""
+
+    def __init__(self, cloud):
+        super().__init__(cloud.service)
+        self.cloud = cloud
+
+    async def send(self, request, **kwargs):
+        if "/onlineEndpoints/alpha/deployments?" in request.url:
+            await self.cloud.raw("DELETE", "/onlineEndpoints/alpha")
+        return await super().send(request, **kwargs)
+
+
+async def test_an_endpoint_that_is_deleted_while_it_is_read_is_no_failure_for_good(cloud, tmp_path):
+    await apply_of(cloud, tmp_path / "shop")
+    async with connect(connection_of(cloud), transport=DeletedMeanwhile(cloud)) as arm:
+        wanted = wanted_of(arm, tmp_path / "shop")
+        with pytest.raises(Unavailable, match=r"alpha.*deleted by another hand"):
+            await read(arm, wanted.resources, prune=True)
+        found = await read(arm, wanted.resources, prune=True)
+    assert {str(ref) for ref in found.resources if ref.kind == "endpoint"} == {"endpoint/beta"}
+
+
 async def test_a_commit_that_was_seen_is_applied_when_the_source_fails_right_after_it(cloud, tmp_path):
     clock, source = Clock(), FolderSource(tmp_path / "shop")
     process = Process(cloud, MemoryStore(clock), clock, source, "one")
@@ -79,8 +102,8 @@ async def test_a_commit_of_another_replica_that_cannot_be_had_is_not_undone(clou
     assert two.last.revision == "r2"
     ours.failing = SourceUnavailable("gone")
     await one.look()
-    passes = len(one.hearing.passes)
+    sent = len(one.sent)
     await one.pass_when_due()
-    assert len(one.hearing.passes) == passes
+    assert len(one.sent) == sent
     for process in (one, two):
         await process.environment.close()
