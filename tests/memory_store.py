@@ -2,7 +2,7 @@
 
 from contextlib import asynccontextmanager
 
-from reconciler.errors import LeaseHeld, LeaseLost
+from reconciler.errors import LeaseHeld, LeaseLost, StateError
 
 
 class MemoryLease:
@@ -48,7 +48,8 @@ class MemoryStore:
             raise self.failing
 
     @asynccontextmanager
-    async def lease(self, environment, holder):
+    async def lease(self, environment, holder, alive=lambda: True):
+        """What a process that is no longer ``alive`` held stays held until it ends by the clock."""
         self._or_fail()
         current = self.leases.get(environment)
         if current is not None and self.clock.now_s < current.until:
@@ -57,7 +58,7 @@ class MemoryStore:
         try:
             yield lease
         finally:
-            if self.leases.get(environment) is lease:
+            if self.leases.get(environment) is lease and alive():
                 del self.leases[environment]
 
     async def holder(self, environment):
@@ -78,3 +79,44 @@ class MemoryStore:
 
     async def close(self):
         """Nothing to close."""
+
+
+class StoreOfProcess:
+    """The store as one process (``watched.Process``) reaches it: each call is a point at which it may freeze or die."""
+
+    def __init__(self, store, process):
+        self._store = store
+        self._process = process
+
+    async def _point(self):
+        await self._process.point()
+        if self._process.without_state:
+            raise StateError("the container does not answer")
+
+    @asynccontextmanager
+    async def lease(self, environment, holder):
+        await self._point()
+        async with self._store.lease(environment, holder, lambda: not self._process.cut.dead) as lease:
+            yield LeaseOfProcess(lease, self._point)
+
+    async def orders(self, environment):
+        await self._point()
+        self._process.orders = await self._store.orders(environment)
+        return self._process.orders
+
+
+class LeaseOfProcess:
+    fence_file = None
+
+    def __init__(self, lease, point):
+        self._lease = lease
+        self._point = point
+        self.epoch, self.memory, self.check = lease.epoch, lease.memory, lease.check
+
+    async def save(self, memory):
+        await self._point()
+        await self._lease.save(memory)
+
+    async def record(self, entry):
+        await self._point()
+        await self._lease.record(entry)

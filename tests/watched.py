@@ -164,7 +164,7 @@ class Process(Replica):
         self.at, self.points = {}, 0
         self.thawed = asyncio.Event()
         self.thawed.set()
-        self.without_state = False
+        self.without_state = self.stopped = False
         self.orders = {}
         self.passing = None
         seen, ticks = StoreOfProcess(store, self), count()
@@ -197,9 +197,14 @@ class Process(Replica):
 
     async def pass_when_due(self):
         """The next pass, once its time has come."""
-        self.clock.now_s = max(self.clock.now_s, self.environment.due_at)
+        self.clock.now_s = max(self.clock.now_s, self.environment.due_at) + 0.001  # No two things happen at one time.
         self.points = 0
         return await self.environment.pass_once()
+
+    def stop(self):
+        """End at the next safe point, as on SIGTERM."""
+        self.stopped = True
+        self.loop.stop()
 
     def die(self, *, after=False):
         """Nothing of it runs any more: from now on, or once Azure has acted on its next request."""
