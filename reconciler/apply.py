@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 LOG_TAIL_LINES = 30
 TRAFFIC_SEEN_WITHIN_POLLS = 60
 BUSY_RETRIES = 3
-PLAN_AGAIN = ("ChangedSincePlan", "SourceChanged")
-"""Codes of failures that another plan mends without another commit."""
+PLAN_AGAIN = ("ChangedSincePlan", "SourceChanged", "TrafficNotSeen")
+"""Codes of failures that another plan mends without another commit; so does one for what is gone meanwhile."""
 
 _DONE = {
     Verb.CREATE: Result.CREATED,
@@ -109,7 +109,7 @@ class Applying:
             outcome = Outcome(action.ref, action.verb, Result.FAILED, str(error), code="RefusedOnTheWire")
         except ArmError as error:
             failed = Outcome(action.ref, action.verb, Result.FAILED, error.message, error.code, error.request_id)
-            passes = error.transient or error.code in PLAN_AGAIN
+            passes = error.transient or error.code in PLAN_AGAIN or isinstance(error, NotFound)
             outcome = replace(failed, log_tail=await self._log_tail(action), transient=passes)
         except Exception as error:
             # One action that breaks in a way nobody foresaw must not take the truth about the others with it.
@@ -150,7 +150,8 @@ class Applying:
             if need not in self._tasks and need.kind in ("endpoint", "deployment"):
                 body = await self._arm.wait_while(arm_path(need), *MOVING)
                 if body is None or (state_of(body) != "succeeded" and need.kind == "deployment"):
-                    raise Conflict(f"needs {need}, which is {'gone' if body is None else state_of(body)}")
+                    is_ = "gone" if body is None else state_of(body)
+                    raise Conflict(f"needs {need}, which is {is_}; plan again", code="ChangedSincePlan")
 
     async def _log_tail(self, action: Action) -> str:
         """The container's last lines. The failure is what counts: a log that cannot be had is left out."""
@@ -159,7 +160,7 @@ class Applying:
         question = {"containerType": "InferenceServer", "tail": LOG_TAIL_LINES}
         try:
             answer = await self._arm.post(f"{arm_path(action.ref)}/getLogs", question)
-        except (ArmError, asyncio.CancelledError) as error:
+        except (ArmError, LeaseLost, asyncio.CancelledError) as error:
             log.debug("no container log", extra={"resource": str(action.ref), "error": str(error)})
             return ""
         return str(answer.get("content") or "").strip()

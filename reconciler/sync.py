@@ -157,8 +157,9 @@ async def sync(
     """
     from reconciler.apply import Applying
     from reconciler.arm.upload import Uploader
-    from reconciler.domain import Report
+    from reconciler.domain import Report, Result
     from reconciler.plan.guard import moving
+    from reconciler.plan.hold import left_alone
 
     proposed = await propose(wanted, arm)
     plan = proposed.plan
@@ -169,7 +170,11 @@ async def sync(
             applying = Applying(plan, arm, uploader, progress, workers=wanted.intent.limits.workers)
             running(applying)
             report = await applying.run()
-    return replace(report, unsettled=await _unsettled(moving(plan, wanted.resources, proposed.live), arm))
+    if any(outcome.result is Result.INTERRUPTED for outcome in report.outcomes):
+        return report  # Asked to end: what others are at work on is not waited for.
+    apart = left_alone(wanted.resources, plan, wanted.intent)
+    waiting = [ref for ref in moving(plan, wanted.resources, proposed.live) if ref not in apart]
+    return replace(report, unsettled=await _unsettled(waiting, arm))
 
 
 async def _unsettled(refs: Sequence[Ref], arm: Arm) -> str:

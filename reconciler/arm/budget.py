@@ -7,6 +7,7 @@ One Budget is shared by all environments of a subscription, so that together the
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -52,6 +53,7 @@ class Budget:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
+        self.turn = {name: asyncio.Lock() for name in OPERATIONS}
         self._buckets = {
             name: _Bucket(size, refill, size, filled_at_s=now_s()) for name, (size, refill) in OPERATIONS.items()
         }
@@ -97,8 +99,9 @@ class Budgeted(AsyncHTTPPolicy[Any, Any]):
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """Wait, send, learn from the answer."""
         operation = operation_of(request.http_request.method)
-        while wait_s := self._budget.wait_s(operation):
-            await self._pause(wait_s)
+        async with self._budget.turn[operation]:  # One waits for the next token, the others for their turn.
+            while wait_s := self._budget.wait_s(operation):
+                await self._pause(wait_s)
         told, retry_after_s = None, 0.0
         try:
             response = await self.next.send(request)

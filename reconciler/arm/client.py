@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONNECT_WITHIN_S = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -114,9 +116,10 @@ async def connect(
             auto_decompress=False,
             trust_env=connection.trust_environment,
         )
-        transport = AioHttpTransport(session=session, session_owner=True)
+        # A write whose connection takes long is sent long after the fence was asked.
+        transport = AioHttpTransport(session=session, session_owner=True, connection_timeout=CONNECT_WITHIN_S)
     observed = _Observed()
-    waiting = Waiting(transport)
+    waiting = Waiting(transport, fence)
     pipeline = [
         policies.RequestIdPolicy(),
         policies.UserAgentPolicy("aml-gitops"),

@@ -16,12 +16,15 @@ from reconciler.errors import Superseded
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from reconciler.arm.fence import Fence
+
 
 class Waiting(AsyncHttpTransport[Any, Any]):
-    """A transport whose ``sleep`` raises Superseded once ``leave`` was called."""
+    """A transport whose ``sleep`` raises Superseded once ``leave`` was called, LeaseLost once the lease is gone."""
 
-    def __init__(self, transport: AsyncHttpTransport[Any, Any]) -> None:
+    def __init__(self, transport: AsyncHttpTransport[Any, Any], fence: Fence) -> None:
         self._transport = transport
+        self._fence = fence
         self._left = asyncio.Event()
 
     def leave(self) -> None:
@@ -29,7 +32,7 @@ class Waiting(AsyncHttpTransport[Any, Any]):
         self._left.set()
 
     async def sleep(self, duration: float) -> None:
-        """Wait, unless the waits were left. Raises Superseded."""
+        """Wait, unless the waits were left. Raises Superseded, LeaseLost."""
         sleeping = asyncio.ensure_future(self._transport.sleep(duration))
         leaving = asyncio.ensure_future(self._left.wait())
         try:
@@ -39,6 +42,7 @@ class Waiting(AsyncHttpTransport[Any, Any]):
             leaving.cancel()
         if self._left.is_set():
             raise Superseded("left at a safe point; Azure goes on with what it accepted", code="Superseded")
+        self._fence.check()  # Somebody else may be at work by now: there is nothing to wait for.
 
     async def send(self, request: Any, **options: Any) -> Any:  # noqa: D102 - azure-core's protocol
         return await self._transport.send(request, **options)

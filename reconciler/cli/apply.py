@@ -95,29 +95,42 @@ async def _apply(
     from reconciler.sync import propose, sync
 
     async with state_of(options, root) as (store, name):
-        orders = await store.orders(name)
-        closed = "" if options.override else closed_because(project_of(root), options.environment, orders)
-        wanted, approve = ordered(wanted, orders), _approver(options, saved, closed)
+
+        async def orders() -> tuple[Wanted, str]:
+            """What is wanted but for what is suspended now, and why nothing may be written now."""
+            found = await store.orders(name)
+            closed = "" if options.override else closed_because(project_of(root), options.environment, found)
+            return ordered(wanted, found), closed
+
+        approved: Plan | None = None
         if not options.yes:
             # Nothing is held while a person thinks: the environment is taken afterwards, and looked at anew.
-            proposed = (await propose(wanted, arm)).plan
-            approve(proposed)
-            approve = _as_approved(proposed)
+            allowed, closed = await orders()
+            approved = (await propose(allowed, arm)).plan
+            _approver(options, saved, closed)(approved)
         holder = holder_name()
         async with store.lease(name, holder) as lease:
             arm.fence.check, arm.fence.file = lease.check, lease.fence_file
-            report = await sync(wanted, arm, root, approve=approve, progress=progress(), running=interrupted.stop_by)
+            allowed, closed = await orders()
+            approve = _as_approved(approved, closed) if approved else _approver(options, saved, closed)
+            report = await sync(allowed, arm, root, approve=approve, progress=progress(), running=interrupted.stop_by)
             if report.plan.actions:
                 await lease.record(_entry(report, name, holder, lease.epoch))
     return report
 
 
-def _as_approved(proposed: Plan) -> Callable[[Plan], None]:
+def _as_approved(approved: Plan, closed: str) -> Callable[[Plan], None]:
     def approve(plan: Plan) -> None:
-        if plan.digest != proposed.digest:
+        if plan.digest != approved.digest:
             raise StalePlan("live or the files moved while you looked at the plan. Look at it again")
+        _open(plan, closed)
 
     return approve
+
+
+def _open(plan: Plan, closed: str) -> None:
+    if plan.actions and closed:
+        raise PlanRefused((refusal_of(plan.environment, closed),))
 
 
 def _entry(report: Report, name: str, holder: str, epoch: int) -> bytes:
@@ -158,8 +171,7 @@ def _approver(options: argparse.Namespace, saved: dict[str, Any] | None, closed:
             output.show_json(report_json(Report(plan)))
         if plan.refusals:
             raise PlanRefused(plan.refusals)
-        if plan.actions and closed:
-            raise PlanRefused((refusal_of(plan.environment, closed),))
+        _open(plan, closed)
         if unknown := set(options.confirm) - {str(action.ref) for action in plan.actions}:
             near = nearest(min(unknown), [str(action.ref) for action in plan.actions])
             raise UsageError(f"--confirm {', '.join(sorted(unknown))}: the plan does nothing to it{near}")

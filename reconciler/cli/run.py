@@ -7,17 +7,17 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
 from reconciler.cli.place import path_of, project_root
-from reconciler.errors import LeaseError, ManifestError, PlanRefused, UsageError
+from reconciler.errors import LeaseError, ManifestError, PlanRefused, SourceError, UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from reconciler.arm.budget import Budget
     from reconciler.state.store import Store
@@ -76,7 +76,7 @@ async def _follow(options: argparse.Namespace, settings: Settings, beside: Path)
 
     reveal = _revealing(beside)
     async with AsyncExitStack() as at_the_end:
-        stores = _Stores(settings, beside)
+        stores = _Stores(followed=settings.source is not None)
         at_the_end.push_async_callback(stores.close)
         metrics, vitals, budgets = Metrics(), Vitals(), _budgets()
         teller = Teller(settings, reveal, metrics.notified)
@@ -89,11 +89,11 @@ async def _follow(options: argparse.Namespace, settings: Settings, beside: Path)
             return World(settings, holder_name(), stores.of, budgets, loop.refresh, observer)
 
         loop = Loop(source, world, settings.environments, observer.looked)
+        _listen_to_signals(loop)
         if options.once:
             return _told(await loop.once())
         if settings.listen:
             await at_the_end.enter_async_context(_door(settings, reveal, loop, metrics, vitals))
-        _listen_to_signals(loop)
         beating = asyncio.ensure_future(_beat(vitals))
         at_the_end.callback(beating.cancel)
         await loop.run()
@@ -145,20 +145,25 @@ def _budgets() -> Callable[[str], Budget]:
 class _Stores:
     """The store that the newest revision names; the one before it is closed when that changes."""
 
-    def __init__(self, settings: Settings, beside: Path) -> None:
-        self._settings = settings
-        self._beside = beside
+    def __init__(self, *, followed: bool) -> None:
+        self._followed = followed
         self._opened: dict[object, Store] = {}
 
     def of(self, revision: Revision) -> Store:
-        """The store of a revision. A relative folder lies with the clone, where commits come and go beside it."""
+        """The store of a revision. Raises SourceError for a folder that would lie in the clone."""
         from reconciler.state.opened import open_store
+        from schemas.project import StateFolder
 
         project = revision.project
-        if project.state not in self._opened:
-            root = revision.checkout.root if self._settings.source is None else self._beside / self._settings.folder
-            self._opened[project.state] = open_store(project, root, os.environ)
-        return self._opened[project.state]
+        state = project.state
+        if self._followed and isinstance(state, StateFolder) and not Path(state.folder).is_absolute():
+            raise SourceError(
+                f"state is in the folder {state.folder} of the clone, where no other command finds it and commits come "
+                "and go: write in gitops.yaml `state: {folder: /an/absolute/folder}` or `state: {container_url: ...}`"
+            )
+        if state not in self._opened:
+            self._opened[state] = open_store(project, revision.checkout.root, os.environ)
+        return self._opened[state]
 
     async def close(self) -> None:
         for store in self._opened.values():

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from reconciler.domain import Held, Hold, Warn
+from reconciler.domain import KINDS, Held, Hold, Ref, Verb, Warn
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.domain import Action, Intent, Live, Plan, Ref, Resource
+    from reconciler.domain import Action, Intent, KindName, Live, Plan, Resource
 
 
 def matches(pattern: str, ref: Ref) -> bool:
@@ -36,16 +36,19 @@ def hold(proposed: Plan, resources: Sequence[Resource], intent: Intent) -> Plan:
     if not holds:
         return proposed
     held: dict[Ref, Held] = {}
+    refusals, warnings = [], []
+    # What is refused is as little what Git says as what is held: first these, then what needs them.
+    for refusal in proposed.refusals:
+        ref = _ref_of(refusal.resource)
+        if ref is not None and (reason := _held_by(ref, holds)):
+            held[ref] = Held(ref, Verb.UPDATE, reason)
+            warnings.append(Warn("held", refusal.resource, f"{reason}; would be refused: {refusal.message}"))
+        else:
+            refusals.append(refusal)
     for action in proposed.actions:
         if reason := _reason(action, holds, held):
             held[action.ref] = Held(action.ref, action.verb, reason)
     kept = tuple(action for action in proposed.actions if action.ref not in held)
-    refusals, warnings = [], []
-    for refusal in proposed.refusals:
-        if reason := _said_of(refusal.resource, resources, holds):
-            warnings.append(Warn("held", refusal.resource, f"{reason}; would be refused: {refusal.message}"))
-        else:
-            refusals.append(refusal)
     return replace(
         proposed,
         actions=kept,
@@ -76,12 +79,21 @@ def _held_by(ref: Ref, holds: Iterable[Hold]) -> str:
     return ""
 
 
-def _said_of(name: str, resources: Sequence[Resource], holds: Iterable[Hold]) -> str:
-    """The reason to hold a resource that a refusal names; of what is not declared only its own name counts."""
-    ref = next((resource.ref for resource in resources if str(resource.ref) == name), None)
-    if ref is not None:
-        return _held_by(ref, holds)
-    return next((entry.reason for entry in holds if fnmatchcase(name, entry.pattern)), "")
+def _ref_of(name: str) -> Ref | None:
+    """The resource that a refusal names; None for what is none, such as the workspace."""
+    kind, _, rest = name.partition("/")
+    if kind not in KINDS or not rest:
+        return None
+    name, _, part = rest.partition("/" if kind == "deployment" else ":")
+    return Ref(cast("KindName", kind), name, part)
+
+
+def left_alone(resources: Iterable[Resource], plan: Plan, intent: Intent) -> frozenset[Ref]:
+    """Resources that neither this plan nor a wait after it has anything to do with: held, or not selected."""
+    suspended = tuple(Hold(str(r.ref), "") for r in resources if r.options.suspend)
+    holds = (*suspended, *(hold for hold in intent.held if not hold.exact))
+    held = {r.ref for r in resources if any(matches(hold.pattern, r.ref) for hold in holds)}
+    return frozenset(held | set(plan.not_evaluated))
 
 
 def select(proposed: Plan, resources: Sequence[Resource], live: Live, intent: Intent) -> Plan:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 CONNECTION_STRING = "AML_GITOPS_STATE_CONNECTION_STRING"
 _AUTHORITIES = {
-    "core.chinacloudapi.cn": "login.chinacloudapi.cn",
-    "core.usgovcloudapi.net": "login.microsoftonline.us",
+    "blob.core.windows.net": "login.microsoftonline.com",
+    "blob.core.chinacloudapi.cn": "login.chinacloudapi.cn",
+    "blob.core.usgovcloudapi.net": "login.microsoftonline.us",
 }
 
 
@@ -43,15 +44,23 @@ def open_store(project: Project, root: Path, environ: Mapping[str, str]) -> Stor
         raise UsageError(f"state in {url}: an identity's token is never sent over plain http; {hint}")
     from azure.identity.aio import DefaultAzureCredential
 
+    if not host_of(url).endswith(tuple(f".{suffix}" for suffix in _AUTHORITIES)):
+        allowed = ", ".join(f"*.{suffix}" for suffix in _AUTHORITIES)
+        raise UsageError(f"state in {host_of(url)}: an identity's token is only sent to Azure Storage ({allowed})")
     credential = DefaultAzureCredential(authority=authority_of(url))
     return BlobStore(url, credential, duration_s=project.state.lease_s)
 
 
 def authority_of(container_url: str) -> str:
     """Where identities of the cloud of a storage account sign in."""
-    host = container_url.partition("//")[2].partition("/")[0]
+    host = host_of(container_url)
     found = (authority for suffix, authority in _AUTHORITIES.items() if host.endswith(suffix))
     return next(found, "login.microsoftonline.com")
+
+
+def host_of(container_url: str) -> str:
+    """Host, and port if there is one, of a container's address."""
+    return container_url.partition("//")[2].partition("/")[0].lower()
 
 
 def holder_name() -> str:

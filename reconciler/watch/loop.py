@@ -6,16 +6,16 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import Problem, SourceUnavailable
+from reconciler.errors import Problem, SourceError, SourceUnavailable
 from reconciler.load.project_file import environment_of
 from reconciler.source.touched import touched
 from reconciler.watch.environment import Environment
 from reconciler.watch.revision import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from reconciler.source.checkout import Source
     from reconciler.watch.revision import Revision
@@ -58,8 +58,9 @@ class Loop:
         self._looking = asyncio.Lock()
         self._pushed = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[asyncio.Task[None], Environment] = {}
         self._in_tasks = False
+        self._settled: tuple[str, object] | None = None
 
     # -- what it is told -------------------------------------------------------------------------------------------
 
@@ -78,7 +79,7 @@ class Loop:
     async def refresh(self, since: float) -> Revision | None:
         """The newest revision as of a look that began at or after ``since``; the last good one when that failed."""
         if self.followed.looked_at_s < since:
-            await self.look(since)
+            await self._unless_stopped(self.look(since))
         return self._revision
 
     async def look(self, since: float | None = None) -> None:
@@ -105,16 +106,17 @@ class Loop:
         return await opened(checkout)
 
     async def _take(self, revision: Revision) -> None:
-        before, self._revision = self._revision, revision
+        before = self._revision
+        self._as_started(revision)
         names = [name for name in revision.project.environments if not self._only or name in self._only]
         for name in self._only - set(names) if self._in_tasks else ():
             log.error("no such environment in gitops.yaml", extra={"environment": name})
-        if before is revision:
-            concerned: Collection[str] = ()
-        else:
+        concerned: Collection[str] = ()
+        if before is not revision:
             paths = await self._source.paths_between(before.checkout, revision.checkout) if before else None
             concerned = touched(paths, revision.project, names)
             log.info("new revision", extra={"revision": revision.name, "concerns": ",".join(sorted(concerned))})
+        self._revision = revision
         for name in set(self.environments) - set(names):
             log.warning("left gitops.yaml: no longer reconciled, nothing deleted", extra={"environment": name})
             self.environments.pop(name).stop()
@@ -127,7 +129,7 @@ class Loop:
                 self.environments[name].see(revision, at_once=name in concerned)
         if before is not revision:
             self._world.observer.kept(names)
-            in_use = [environment.passing for environment in self.environments.values()]
+            in_use = [environment.passing for environment in self._known()]
             await self._source.keep([kept.checkout for kept in (before, revision, *in_use) if kept is not None])
 
     def _failed(self, error: Exception) -> None:
@@ -149,12 +151,12 @@ class Loop:
             self._start(name)
         try:
             while not self._stopped.is_set():
-                await self.look()
+                await self._unless_stopped(self.look())
                 await self._until_next_look()
         finally:
             for environment in self.environments.values():
                 environment.stop()
-            await self._end(list(self._tasks.values()))
+            await self._end(list(self._tasks))
 
     async def once(self) -> Mapping[str, Verdict | None]:
         """One look and one pass of each environment, side by side. None for one that another replica holds.
@@ -174,10 +176,56 @@ class Loop:
         return {name: environment.verdict for name, environment in sorted(self.environments.items())}
 
     def _start(self, name: str) -> None:
-        if self._in_tasks and name not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self.environments[name].run(), name=name)
-            self._tasks[name] = task
-            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        environment = self.environments[name]
+        if self._in_tasks and environment not in self._tasks.values():
+            task = asyncio.get_running_loop().create_task(environment.run(), name=name)
+            self._tasks[task] = environment
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An environment that ended without being asked to is started again; nobody else would notice."""
+        environment = self._tasks.pop(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("an environment broke", exc_info=error, extra={"environment": environment.name})
+        if self.environments.get(environment.name) is environment and not self._stopped.is_set():
+            environment.due_at = self._world.now() + self._world.retry_s(1)
+            self._start(environment.name)
+
+    def _known(self) -> set[Environment]:
+        """Every environment, and those that left gitops.yaml and have not come to their end yet."""
+        return {*self.environments.values(), *self._tasks.values()}
+
+    def _as_started(self, revision: Revision) -> None:
+        """Raise SourceError for a commit that moves what says who may write: two replicas would each have their own.
+
+        All environments are halted then: whoever was started on the new commit holds other leases than we do.
+        """
+        project = revision.project
+        if self._settled is None:
+            self._settled = (project.project, project.state)
+        if self._settled == (project.project, project.state):
+            return
+        moved = "project" if self._settled[0] != project.project else "state"
+        problem = SourceError(
+            f"{revision.name} changes `{moved}` in gitops.yaml, which says who may write: stop all replicas, then "
+            "start them again. Until then nothing is written"
+        )
+        for environment in self._known():
+            environment.halt(problem)
+        raise problem
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work, and drop it when the loop is to stop: a server that never answers must not hold it up."""
+        doing = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            if not doing.done():
+                doing.cancel()
+            await asyncio.gather(doing, stopped, return_exceptions=True)
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait for the environments to come to their safe points; cancelled, do not wait for them."""

@@ -66,7 +66,7 @@ class Memory:
         """What a document says; what it does not say, or says in a way unknown here, is as if never remembered."""
         try:
             read = json.loads(document or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls()
         if not isinstance(read, dict):
             return cls()

@@ -49,7 +49,7 @@ class Revision:
                     self._wanted[key] = error
         found = self._wanted[key]
         if isinstance(found, ManifestError):
-            raise found
+            raise ManifestError(found.findings)  # Not the same again: its traceback would grow with every pass.
         return found
 
     def _read(self, environment: str, target: Target) -> tuple[Wanted, Mapping[str, str]]:

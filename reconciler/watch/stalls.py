@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from reconciler.domain import Report
     from reconciler.sync import Wanted
 
-_DELETED: Final = "deleted"
+DELETION: Final = ""
+"""Stands among attempts for every deletion: what is deleted is desired nowhere."""
 
 
 def attempts(wanted: Wanted) -> dict[str, str]:
     """What is to be done to each resource at this commit: the same after a failure for good is not tried again."""
-    return {str(r.ref): digest([wanted.intent.revision, r.body]) for r in wanted.resources}
+    revision = wanted.intent.revision
+    return {DELETION: digest([revision]), **{str(r.ref): digest([revision, r.body]) for r in wanted.resources}}
 
 
 def still_stalled(stalled: Mapping[str, Stall], desired: Mapping[str, str]) -> dict[str, Stall]:
     """Those whose attempt would be the same again."""
-    return {name: stall for name, stall in stalled.items() if stall.desired == desired.get(name, _DELETED)}
+    return {name: stall for name, stall in stalled.items() if stall.desired == desired.get(name, desired[DELETION])}
 
 
 def narrowed(wanted: Wanted, orders: Mapping[str, str], stalled: Mapping[str, Stall]) -> Wanted:
@@ -44,5 +46,5 @@ def stalled_after(report: Report, before: Mapping[str, Stall], desired: Mapping[
     for outcome in report.outcomes:
         if outcome.result is Result.FAILED and not outcome.transient:
             name = str(outcome.ref)
-            stalled[name] = Stall(outcome.message, outcome.code, desired.get(name, _DELETED))
+            stalled[name] = Stall(outcome.message, outcome.code, desired.get(name, desired[DELETION]))
     return stalled

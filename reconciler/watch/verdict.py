@@ -94,7 +94,9 @@ def of_report(report: Report, stalled: Mapping[str, Stall]) -> Verdict:
         first = stalled[names[0]]
         more = f"; and {len(names) - 1} more" if len(names) > 1 else ""
         why = f"{names[0]}: {first.code + ': ' if first.code else ''}{first.message}{more}"
-        return Verdict("ActionFailed", why[:LONGEST], stalled=True, again=len(failed) > len(stalled), failing=names)
+        return Verdict(
+            "ActionFailed", why[:LONGEST], stalled=True, again=any(o.transient for o in failed), failing=names
+        )
     if failed:
         names = tuple(sorted(str(outcome.ref) for outcome in failed))
         text = f"{failed[0].ref}: {failed[0].message}"

@@ -97,4 +97,9 @@ class World:
     def retry_s(self, failures: int) -> float:
         """The pause after that many failures in a row."""
         retry = self.settings.retry
-        return self.pause_s(min(retry.first_s * 2.0 ** min(failures - 1, 30), retry.longest_s))
+        return min(self.pause_s(retry.first_s * 2.0 ** min(failures - 1, 30)), retry.longest_s)
+
+    @property
+    def longest_s(self) -> float:
+        """No pause is longer; what seems to be comes from a clock that was set."""
+        return 2.0 * max(self.settings.interval_s, self.settings.retry.longest_s)

@@ -198,7 +198,7 @@ async def test_nothing_is_written_outside_of_the_sync_windows(shop):
     edit(shop, "prune: true", f"prune: true, {windows}", "r1", "gitops.yaml")
     shop.clock.now_s = 1_790_000_000 // 86_400 * 86_400 + 12 * 3600
     verdict = await shop.pass_once()
-    assert (verdict.reason, verdict.reconciling, shop.writes) == ("OutsideSyncWindow", True, [])
+    assert (verdict.reason, verdict.reconciling, shop.writes) == ("OutsideSyncWindow", False, [])
     verdict, writes = await again(shop, 10.5 * 3600)
     assert verdict.reason == "Applied"
     assert writes
