@@ -130,7 +130,6 @@ def _following(shape: world.Shape, environments: int = 1) -> Iterator[tuple[_Run
         root = folder / "project"
         names = [world.ENVIRONMENT] if environments == 1 else [f"e{number:02d}" for number in range(environments)]
         world.write(root, shape, {name: str(region.place_of(root, name)) for name in names})
-        (root / ".gitignore").write_text(f"{world.EMULATOR}/\n.regions/\n")
         live = at_the_end.enter_context(region.running(root, filled=True, environments=names))
         server = GitServer(folder / "forge")
         at_the_end.callback(server.close)

@@ -96,7 +96,7 @@ def cpu_s(pid: int) -> float:
 
 def place_of(root: Path, environment: str) -> Path:
     """The folder that leads to the workspace of an environment."""
-    return root / world.EMULATOR if environment == world.ENVIRONMENT else root / ".regions" / environment
+    return root / world.EMULATOR if environment == world.ENVIRONMENT else root / world.REGIONS / environment
 
 
 @contextlib.contextmanager

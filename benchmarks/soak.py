@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from reconciler.watch.loop import Loop
     from reconciler.watch.memory import Memory
     from reconciler.watch.metrics import Metrics
-    from reconciler.watch.revision import Revision
     from reconciler.watch.vitals import Vitals
     from reconciler.watch.world import Passed
     from schemas.loop import Loop as Settings
@@ -143,6 +142,7 @@ class Soak:
     def __init__(self, folder: Path, passes: int) -> None:
         self.folder = folder
         self.passes = passes
+        self._state = folder / "state"
         self.looks = sorted({*range(passes // 5, passes + 1, passes // 5), passes // 10})
         self.wrong: list[str] = []
         self.tables: list[Table] = []
@@ -157,9 +157,10 @@ class Soak:
 
     async def run(self, emulator: region.Region) -> None:
         """Start the loop as ``aml-gitops run`` does, and let bad days come over it."""
-        from reconciler.cli.run import _beat, _budgets, _door, _revealing, _Stores
+        from reconciler.cli.run import _beat, _budgets, _door, _revealing
         from reconciler.notify.telling import Teller
         from reconciler.source.opened import open_source
+        from reconciler.state.folder import FolderStore
         from reconciler.state.opened import holder_name
         from reconciler.watch.loop import Loop
         from reconciler.watch.metrics import Metrics
@@ -167,37 +168,31 @@ class Soak:
         from reconciler.watch.world import World
 
         places = {name: region.place_of(self.folder, name) for name in ENVIRONMENTS}
-        shop = Shop(self.folder / "work", self.folder / "forge" / "soak.git", places)
+        shop = Shop(self.folder / "work", self.folder / "forge" / "soak.git", self._state, places)
         shop.settle()
         secret = secrets.token_hex(16)
         settings = self._settings(shop, secret)
         reveal = _revealing(self.folder)
         async with AsyncExitStack() as at_the_end:
-            stores = _Stores(settings, self.folder)
-            at_the_end.push_async_callback(stores.close)
             metrics, vitals, budgets = Metrics(), Vitals(), _budgets()
             teller = Teller(settings, reveal, metrics.notified, pause_s=0.05)
             at_the_end.push_async_callback(teller.close)
             source = open_source(settings, self.folder, Path.cwd, reveal)
             at_the_end.push_async_callback(source.close)
             observer = Counting(metrics, teller, vitals)
-            gates: dict[int, Gate] = {}
-
-            def store(revision: Revision) -> Gate:
-                found = stores.of(revision)
-                return gates.setdefault(id(found), Gate(found))
+            gate = Gate(FolderStore(self._state))
 
             def world(loop: Loop) -> World:
-                return World(settings, holder_name(), store, budgets, loop.refresh, observer)
+                return World(settings, holder_name(), lambda _: gate, budgets, loop.refresh, observer)
 
             loop = Loop(source, world, (), observer.looked)
             address = await at_the_end.enter_async_context(_door(settings, reveal, loop, metrics, vitals))
             beating = asyncio.ensure_future(_beat(vitals))
             at_the_end.callback(beating.cancel)
-            days = BadDays(loop, emulator, shop, self.folder / "clone" / ".aml-gitops", address, secret)
+            days = BadDays(loop, emulator, shop, self._state, address, secret)
             running = asyncio.ensure_future(loop.run())
             try:
-                await self._live_through(days, observer, loop, gates, emulator)
+                await self._live_through(days, observer, loop, gate, emulator)
                 await self._get_well(days, observer, emulator)
             finally:
                 loop.stop()
@@ -228,32 +223,29 @@ class Soak:
         ).model_copy(update={"interval_s": INTERVAL_S, "retry": Retry(first_s=0.1, longest_s=0.5)})
 
     async def _live_through(
-        self, days: BadDays, observer: Counting, loop: Loop, gates: Mapping[int, Gate], emulator: region.Region
+        self, days: BadDays, observer: Counting, loop: Loop, gate: Gate, emulator: region.Region
     ) -> None:
         emulator.fail(FAULTS)
         for look in self.looks:
             while observer.count < look:
                 await observer.next()
                 await days.after(observer.count)
-            for gate in gates.values():
-                await gate.shut()
+            await gate.shut()
             for environment in loop.environments.values():
                 await environment.close()
             self._held[observer.count] = await lowest()
             self._look(observer.count, days)
-            for gate in gates.values():
-                gate.open.set()
+            gate.open.set()
 
     def _look(self, count: int, days: BadDays) -> None:
         now = self._held[count]
         temporary, _ = size_of(self.folder / "tmp")
-        state = self.folder / "clone" / ".aml-gitops"
-        files, state_bytes = size_of(state)
-        journal = sum(size_of(state / PROJECT / name / "journal")[1] for name in ENVIRONMENTS)
+        files, state_bytes = size_of(self._state)
+        journal = sum(size_of(self._state / PROJECT / name / "journal")[1] for name in ENVIRONMENTS)
         series = sum(not line.startswith(b"#") for line in days.metrics.splitlines())
         figures = (count, time.monotonic() - self._began_s, now.rss_mb, now.objects, now.descriptors, now.sockets,
                    now.children, now.tasks, now.threads, temporary, files, state_bytes / 1024, journal / 1024,
-                   (size_of(self.folder / "clone")[1] - state_bytes) / 1024, series)  # fmt: skip
+                   size_of(self.folder / "clone")[1] / 1024, series)  # fmt: skip
         row = tuple(f"{figure:,.1f}" if isinstance(figure, float) else f"{figure:,}" for figure in figures)
         self._grown.rows.append(row)
         print(self._grown.text() if len(self._grown.rows) == 1 else "  ".join(row), file=sys.__stdout__, flush=True)

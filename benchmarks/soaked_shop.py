@@ -21,7 +21,13 @@ _PLACE = """\
     prune: true
     variables: {{place: {name}}}
 """
-_GITOPS = "project: soak\nlimits: {max_delete_percent: 100}\nvariables: {place: {}}\nenvironments:\n"
+_GITOPS = """\
+project: soak
+state: {{folder: "{state}"}}
+limits: {{max_delete_percent: 100}}
+variables: {{place: {{}}}}
+environments:
+"""
 _ENDPOINT = """\
 kind: endpoint
 name: adder-${{{{ var.place }}}}
@@ -60,9 +66,10 @@ _OVERLAY = "kind: deployment\nname: green\nendpoint_name: adder-${{{{ var.place 
 class Shop:
     """A working copy in ``root`` and the bare repository ``bare`` that it is pushed to."""
 
-    def __init__(self, root: Path, bare: Path, places: Mapping[str, Path]) -> None:
+    def __init__(self, root: Path, bare: Path, state: Path, places: Mapping[str, Path]) -> None:
         self.root = root
         self.bare = bare
+        self._state = state
         self._places = places
         self._number = 0
         for folder, kind in ((bare, ("--bare",)), (root, ())):
@@ -110,7 +117,7 @@ class Shop:
         for folder in ("base", "overlays"):
             shutil.rmtree(self.root / folder, ignore_errors=True)
         places = (_PLACE.format(name=name, folder=folder) for name, folder in self._places.items())
-        self._write("gitops.yaml", _GITOPS + "".join(places))
+        self._write("gitops.yaml", _GITOPS.format(state=self._state) + "".join(places))
         blue = 10 * (number % 10)
         endpoint = _ENDPOINT.format(number=number, blue=blue, green=100 - blue)
         deployments = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENVIRONMENT = "bench"
-EMULATOR = ".emulator"
+EMULATOR, REGIONS, STATE = ".emulator", ".regions", ".state"
 DEPLOYMENTS_PER_ENDPOINT = 20
 MODEL_BYTES = 4096
 
@@ -46,15 +46,16 @@ TEN_THOUSAND = Shape(endpoints=450, models=40, environments=40, codes=20)
 
 PROJECT = """\
 project: bench
+state: {{folder: "{state}"}}
 manifests: [base]
 overlays: overlays
 defaults:
   endpoint:
     public_network_access: disabled
-    tags: {team: "${{ var.team }}"}
+    tags: {{team: "${{{{ var.team }}}}"}}
 variables:
-  team: {type: string, default: data-science}
-  place: {type: string}
+  team: {{type: string, default: data-science}}
+  place: {{type: string}}
 environments:
 """
 PLACE = """\
@@ -145,10 +146,10 @@ def write(root: Path, shape: Shape, places: Mapping[str, str] = {ENVIRONMENT: EM
         file.write_text(text)
 
     lines = (PLACE.format(environment=name, folder=folder) for name, folder in places.items())
-    put("gitops.yaml", PROJECT + "".join(lines))
+    put("gitops.yaml", PROJECT.format(state=root / STATE) + "".join(lines))
     # The name of an endpoint is unique in a region, however many workspaces there are.
     suffix = "" if len(places) == 1 else "-${{ var.place }}"
-    put(".gitignore", f"{EMULATOR}/\n")
+    put(".gitignore", f"{EMULATOR}/\n{REGIONS}/\n{STATE}/\n")
     put("base/conda.yml", CONDA)
     for number in range(shape.models):
         put(f"base/models/m{number}.yml", MODEL.format(model=f"m{number}"))
