@@ -63,6 +63,10 @@ def entry(
                 for refusal in plan.refusals[:MOST_OUTCOMES]
             ],
             "held": [{"resource": str(held.ref), "reason": _short(held.reason)} for held in plan.held[:MOST_OUTCOMES]],
+            "warnings": [
+                {"rule": warning.rule, "resource": warning.resource, "message": _short(warning.message)}
+                for warning in plan.warnings[:MOST_OUTCOMES]
+            ],
             "drift": [
                 {
                     "resource": str(drift.ref),

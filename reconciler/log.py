@@ -159,6 +159,7 @@ def set_up(level: str, form: str) -> None:
     if _STDERR not in root.handlers:
         root.addHandler(_STDERR)
     # The libraries below us log requests at INFO; their headers are not ours to show.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # Each failure is told by us, in one line.
     for library in ("azure", "msal", "aiohttp.access", "watchfiles"):
         logging.getLogger(library).setLevel(logging.WARNING)
 

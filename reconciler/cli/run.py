@@ -81,6 +81,8 @@ async def _follow(options: argparse.Namespace, settings: Settings, beside: Path)
         metrics, vitals, budgets = Metrics(), Vitals(), _budgets()
         teller = Teller(settings, reveal, metrics.notified)
         at_the_end.push_async_callback(teller.close)
+        if settings.source is not None and settings.source.token is not None:
+            reveal(settings.source.token)  # One that is missing now would be missed at every look.
         source = open_source(settings, beside, lambda: project_root(options), reveal, (beside / settings.folder,))
         at_the_end.push_async_callback(source.close)
         observer = Telling(metrics, teller, vitals)

@@ -66,6 +66,10 @@ def paths_between(root: Path, before: str, after: str) -> frozenset[str] | None:
     return None if named is None else below(os.fsencode(named), folder.strip().rstrip("/") or ".")
 
 
+def _upward(root: Path) -> tuple[Path, ...]:
+    return (root.resolve(), *root.resolve().parents)
+
+
 def _lies_in(file: Path, folder: Path) -> bool:
     return file.resolve().is_relative_to(folder.resolve())
 
@@ -86,6 +90,8 @@ def _git(root: Path, *arguments: str) -> str | None:
     if done.returncode == 0:
         return os.fsdecode(done.stdout)
     said = done.stderr.decode(errors="replace").strip()
+    if "not a git repository" in said and (broken := next((p for p in _upward(root) if (p / ".git").exists()), None)):
+        raise SourceError(f"{broken / '.git'} is there, but is no repository that git can read: {said}")
     if "not a git repository" in said or not said:
         return None
     raise SourceError(f"git {arguments[0]} failed in {root}: {said}")

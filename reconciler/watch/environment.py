@@ -15,12 +15,13 @@ from reconciler.watch.memory import Memory
 from reconciler.watch.orders import RETRY
 from reconciler.watch.passing import Pass
 from reconciler.watch.session import Session
-from reconciler.watch.verdict import conditions, of_error, overlaid
+from reconciler.watch.verdict import APPLIED, SYNCED, conditions, of_error, overlaid
 from reconciler.watch.world import Passed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.domain import Warn
     from reconciler.state.store import Lease, Store
     from reconciler.watch.memory import Stall
     from reconciler.watch.revision import Revision
@@ -52,12 +53,16 @@ class Environment:
         self._stopping = False
         self._leaving = False
         self._pass: Pass | None = None
+        self._other = ""
+        self._passed_once = False
 
     # -- what it is told -------------------------------------------------------------------------------------------
 
     def see(self, revision: Revision, *, at_once: bool) -> None:
         """A newer revision. ``at_once`` when it may concern this environment: then all waits for an older one end."""
         older = self._revision is not None and self._revision is not revision
+        if self._source_problem is not None:
+            self.force()  # So that its conditions say so.
         self._revision, self._source_problem = revision, None
         if at_once:
             self.force()
@@ -67,7 +72,7 @@ class Environment:
     def source_failed(self, error: Exception) -> None:
         """The newest revision cannot be had; the last good one stays in force."""
         before, self._source_problem = self._source_problem, error
-        if self._revision is not None and _is_news(before, error):
+        if self._revision is not None and is_news(before, error):
             self.force()
 
     def halt(self, error: Exception) -> None:
@@ -139,7 +144,8 @@ class Environment:
                     world.observer.held(self.name, "us")
                     await self._under(lease, store)
             except LeaseHeld as error:
-                log.debug("held by another", extra={"holder": error.holder})
+                news, self._other = error.holder != self._other, error.holder
+                log.log(logging.INFO if news else logging.DEBUG, "held by another", extra={"holder": error.holder})
                 self.due_at = world.now() + world.pause_s(HELD_RETRY_S)
                 by = "another"
                 return None
@@ -250,6 +256,7 @@ class Environment:
             failures=failures,
             stalled=stalled,
             retried=retried,
+            warnings=memory.warnings if passed.plan is None else tuple(map(_named, passed.plan.warnings)),
             told=memory.told,
         )
 
@@ -260,9 +267,16 @@ class Environment:
         if not self._forced:
             self.due_at = memory.due_at
         memory = self._known = world.observer.passed(passed, memory)
-        worth_telling = _worth_telling(passed, before)
-        level = logging.DEBUG if not worth_telling else logging.INFO if verdict.ready else logging.WARNING
-        log.log(level, "pass ended", extra=_told(passed))
+        new_warnings = [w for w in (passed.plan.warnings if passed.plan else ()) if _named(w) not in before.warnings]
+        for warning in new_warnings:
+            log.warning(warning.message, extra={"rule": warning.rule, "resource": warning.resource})
+        worth_telling = _worth_telling(passed, before) or bool(new_warnings)
+        level = logging.INFO if verdict.ready else logging.WARNING
+        if not worth_telling and self._passed_once:
+            level = logging.DEBUG
+        self._passed_once = True
+        next_s = round(memory.due_at - memory.passed_at)
+        log.log(level, "pass ended", extra=_told(passed) | {"next_pass_s": next_s})
         await lease.save(memory.to_json())
         if worth_telling:
             when = Circumstances(
@@ -278,7 +292,7 @@ class Environment:
             )
 
 
-def _is_news(before: Exception | None, error: Exception) -> bool:
+def is_news(before: Exception | None, error: Exception) -> bool:
     """Whether an error of the source is another than before. Servers word the same trouble differently each time."""
     if before is None:
         return True
@@ -291,9 +305,17 @@ def _worth_telling(passed: Passed, before: Memory) -> bool:
     ready, verdict = before.condition("Ready"), passed.verdict
     if ready is None or before.revision != passed.revision or (passed.report and passed.report.outcomes):
         return True
-    return ready.status is not verdict.ready or (
-        not verdict.ready and (ready.reason, ready.message) != (verdict.reason, verdict.message)
-    )
+    if verdict.reason in _GOOD and ready.reason in _GOOD:
+        return False
+    return (ready.reason, ready.message) != (verdict.reason, verdict.message)
+
+
+_GOOD = (SYNCED.reason, APPLIED)
+"""The one follows the other by itself: no news."""
+
+
+def _named(warning: Warn) -> str:
+    return f"{warning.rule} {warning.resource}"
 
 
 def _moment(now_s: float) -> str:

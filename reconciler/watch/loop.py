@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Problem, SourceError, SourceUnavailable
 from reconciler.load.project_file import environment_of
+from reconciler.source.revision import UNVERSIONED
 from reconciler.source.touched import touched
-from reconciler.watch.environment import Environment
+from reconciler.watch.environment import Environment, is_news
 from reconciler.watch.revision import opened
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Loop:
         self._tasks: dict[asyncio.Task[None], Environment] = {}
         self._in_tasks = False
         self._settled: tuple[str, object] | None = None
+        self._checked = False
 
     # -- what it is told -------------------------------------------------------------------------------------------
 
@@ -94,6 +96,8 @@ class Loop:
             except Exception as error:  # noqa: BLE001 - told in _failed; the loop must go on
                 self._failed(error)
             else:
+                if self.followed.problem is not None:
+                    log.info("the source can be had again")
                 self.followed.problem, self.followed.failures = None, 0
                 self.followed.read.set()
             self._on_look(self.followed.problem, self._revision is not before)
@@ -109,13 +113,14 @@ class Loop:
         before = self._revision
         self._as_started(revision)
         names = [name for name in revision.project.environments if not self._only or name in self._only]
-        for name in self._only - set(names) if self._in_tasks else ():
-            log.error("no such environment in gitops.yaml", extra={"environment": name})
         concerned: Collection[str] = ()
         if before is not revision:
             paths = await self._source.paths_between(before.checkout, revision.checkout) if before else None
             concerned = touched(paths, revision.project, names)
-            log.info("new revision", extra={"revision": revision.name, "concerns": ",".join(sorted(concerned))})
+            whom = ", ".join(sorted(concerned)) or "no environment"
+            log.info("new revision", extra={"revision": revision.name, "concerns": whom})
+            if revision.name == UNVERSIONED:
+                log.warning("no commit can be named: the manifests are in no Git repository")
         self._revision = revision
         for name in set(self.environments) - set(names):
             log.warning("left gitops.yaml: no longer reconciled, nothing deleted", extra={"environment": name})
@@ -133,12 +138,13 @@ class Loop:
             await self._source.keep([kept.checkout for kept in (before, revision, *in_use) if kept is not None])
 
     def _failed(self, error: Exception) -> None:
+        news = is_news(self.followed.problem, error)
         self.followed.problem = error
         self.followed.failures += 1
         if not isinstance(error, Problem):
             log.error("looking at the source broke", exc_info=error)
         else:
-            log.warning("the source cannot be had", extra={"error": str(error)})
+            log.log(logging.WARNING if news else logging.DEBUG, "the source cannot be had", extra={"error": str(error)})
         for environment in self.environments.values():
             environment.source_failed(error)
 
@@ -152,6 +158,7 @@ class Loop:
         try:
             while not self._stopped.is_set():
                 await self._unless_stopped(self.look())
+                self._check_names()
                 await self._until_next_look()
         finally:
             for environment in self.environments.values():
@@ -166,14 +173,20 @@ class Loop:
         await self.look()
         if self._revision is None:
             raise self.followed.problem or SourceUnavailable("the source has nothing")
-        for name in sorted(self._only):
-            environment_of(self._revision.project, name)
+        self._check_names()
         try:
             await asyncio.gather(*(environment.pass_once() for environment in self.environments.values()))
         finally:
             for environment in self.environments.values():
                 await environment.close()
         return {name: environment.verdict for name, environment in sorted(self.environments.items())}
+
+    def _check_names(self) -> None:
+        """Raise UsageError for an environment that was never there; one that left later is no mistake."""
+        if self._revision is not None and not self._checked:
+            for name in sorted(self._only):
+                environment_of(self._revision.project, name)
+            self._checked = True
 
     def _start(self, name: str) -> None:
         environment = self.environments[name]

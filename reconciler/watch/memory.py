@@ -44,7 +44,8 @@ class Memory:
 
     ``revision`` was looked at last, ``applied_revision`` was the last to be in sync. ``due_at`` is when the next pass
     is due; ``failures`` counts passes in a row that failed for a reason that may pass. ``stalled`` is by resource.
-    ``retried`` is the last order to retry that was followed. ``told`` is what notifications remember, as JSON.
+    ``retried`` is the last order to retry that was followed. ``warnings`` are those of the last plan, by rule and
+    resource. ``told`` is what notifications remember, as JSON.
     """
 
     revision: str = ""
@@ -55,6 +56,7 @@ class Memory:
     failures: int = 0
     stalled: Mapping[str, Stall] = field(default_factory=dict)
     retried: str = ""
+    warnings: tuple[str, ...] = ()
     told: Any = None
 
     def to_json(self) -> bytes:
@@ -79,6 +81,7 @@ class Memory:
             failures=int(_number(read.get("failures"))),
             stalled=_stalls(read.get("stalled")),
             retried=_text(read.get("retried")),
+            warnings=tuple(_texts(read.get("warnings"))),
             told=read.get("told"),
         )
 
@@ -89,6 +92,10 @@ class Memory:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
 
 
 def _number(value: Any) -> float:

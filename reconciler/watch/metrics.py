@@ -64,7 +64,11 @@ METRICS: Final = (
     ),
     Declared("gauge", "revision_info", ("environment", "revision"), "1 for the commit that was reconciled last."),
     Declared("gauge", "resources", ("environment", "sync"), "Declared resources, by how they stand."),
-    Declared("gauge", "drift_resources", ("environment",), "Resources that were changed outside Git."),
+    Declared(
+        "gauge", "drift_resources", ("environment",),
+        "Resources that the last pass found changed outside Git, healed or not.",
+    ),
+    Declared("gauge", "plan_warnings", ("environment",), "Warnings of the last plan, public neighbours too."),
     Declared("gauge", "stalled_resources", ("environment",), "Resources that are not tried again until a new commit."),
     Declared("counter", "actions", ("environment", "verb", "result"), "Actions that ended."),
     Declared("counter", "arm_requests", ("environment", "operation"), "Requests sent to Azure Resource Manager."),
@@ -138,6 +142,10 @@ class Metrics:
     def drifted(self, environment: str, count: int) -> None:
         """Show how many resources were changed outside Git."""
         self._metrics["drift_resources"].labels(environment).set(count)
+
+    def warned(self, environment: str, count: int) -> None:
+        """Show how many warnings the last plan had."""
+        self._metrics["plan_warnings"].labels(environment).set(count)
 
     def stalled(self, environment: str, count: int) -> None:
         """Show how many resources wait for a new commit."""

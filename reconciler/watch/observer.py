@@ -52,7 +52,8 @@ class Telling:
             metrics.budget(passed.subscription, operation, left)
         if passed.plan is not None:
             metrics.resources(name, standings(passed.plan, passed.report))
-            metrics.drifted(name, sum(not drift.healed for drift in passed.plan.drift))
+            metrics.drifted(name, len(passed.plan.drift))
+            metrics.warned(name, len(passed.plan.warnings))
         if verdict.reason in QUIET:
             return memory
         occasion = Occasion(

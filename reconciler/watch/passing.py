@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.domain import Result
+from reconciler.domain import Result, Verb
 from reconciler.errors import PlanRefused, Problem
 from reconciler.plan.hold import declined
 from reconciler.sync import sync
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FIELDS_TOLD = 10
 ORDERS_EVERY_S = 5.0
 """How soon an apply under way heeds a suspension."""
 
@@ -170,7 +171,10 @@ class Pass:
 
     def started(self, action: Action) -> None:
         """Tell of an action that begins."""
-        log.info("action began", extra={"resource": str(action.ref), "verb": str(action.verb)})
+        told: dict[str, object] = {"resource": str(action.ref), "verb": str(action.verb), "reason": action.reason}
+        if action.verb is Verb.UPDATE:
+            told["fields"] = ", ".join(change.path for change in action.changes[:FIELDS_TOLD])
+        log.info("action began", extra=told)
         self._world.observer.started(self._environment, action)
 
     def ended(self, outcome: Outcome) -> None:

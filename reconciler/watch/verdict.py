@@ -46,6 +46,7 @@ class Verdict:
     failing: tuple[str, ...] = ()
 
 
+APPLIED: Final = "Applied"
 SYNCED: Final = Verdict("Synced", "live is what Git says", ready=True)
 STARTING: Final = Verdict("NewCommit", "a pass has begun", reconciling=True)
 
@@ -61,7 +62,7 @@ _OF_ERRORS: tuple[tuple[type[Problem], str], ...] = (
 REASONS: Final = frozenset(
     {name for _, name in _OF_ERRORS}
     | {SYNCED.reason, STARTING.reason}
-    | {"Applied", "DriftReported", "HeldBack", "ActionFailed", "Retrying", "Interrupted", "Suspended"}
+    | {APPLIED, "DriftReported", "HeldBack", "ActionFailed", "Retrying", "Interrupted", "Suspended"}
     | {"OutsideSyncWindow", "SourceUnavailable", "SourceFailed", "AzureRefused", "Unexpected"}
 )
 """Every reason there is; docs/run-it.md says what each means and what to do."""
@@ -120,7 +121,7 @@ def of_plan(plan: Plan) -> Verdict:
         )
     if plan.actions:
         count = len(plan.actions)
-        return Verdict("Applied", f"{count} action{'s' * (count != 1)}; live is what Git says", ready=True)
+        return Verdict(APPLIED, f"{count} action{'s' * (count != 1)}; live is what Git says", ready=True)
     return SYNCED
 
 

@@ -374,3 +374,34 @@ async def test_an_environment_that_left_the_project_is_left_alone(shop):
     before = len(shop.sent)
     await shop.pass_once()
     assert len(shop.sent) == before
+
+
+async def test_a_warning_is_logged_and_journalled_once(shop, caplog):
+    await shop.pass_once()
+    body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": {"authMode": "Key"}}
+    await shop.cloud.raw("PUT", "/onlineEndpoints/theirs", body)
+    for _ in range(3):
+        verdict, writes = await again(shop)
+        assert (verdict.reason, writes) == ("Synced", [])
+    assert [record.resource for record in caplog.records if "public internet" in record.message] == ["endpoint/theirs"]
+    assert [w["resource"] for line in journal(shop) for w in line["warnings"]] == ["endpoint/theirs"]
+
+
+async def test_drift_that_begins_to_be_only_reported_is_journalled(shop):
+    edit(shop, "kind: deployment", "gitops: {drift: report}\nkind: deployment", "r1")
+    await shop.pass_once()
+    await shop.cloud.raw("PATCH", BLUE, {"sku": {"name": "Default", "capacity": 7}})
+    for _ in range(2):
+        await again(shop)
+    assert [line["reason"] for line in journal(shop)] == ["Applied", "DriftReported"]
+
+
+async def test_a_source_that_is_back_is_passed_at_once(shop):
+    await shop.pass_once()
+    shop.environment.source_failed(SignatureRefused("r2 is not signed"))
+    await again(shop)
+    assert remembered(shop).condition("Stalled").status
+    shop.environment.see(shop.revision, at_once=False)
+    assert shop.environment.due_at == 0
+    await shop.environment.pass_once()
+    assert not remembered(shop).condition("Stalled").status

@@ -77,6 +77,7 @@ def filled(now=lambda: 1000.0, environments=("dev", "prod")):
         metrics.revision(name, SHA)
         metrics.resources(name, {"InSync": 19, "Drift": 1})
         metrics.drifted(name, 1)
+        metrics.warned(name, 1)
         metrics.stalled(name, 2)
         metrics.acted(name, Verb.UPDATE, Result.UPDATED)
         metrics.requested(name, "reads", 3)
