@@ -34,6 +34,7 @@ class Telling:
         self._teller = teller
         self._vitals = vitals
         self._now = now
+        self._kept: frozenset[str] | None = None
 
     def began(self, environment: str, revision: str, memory: Memory) -> Memory:
         """Mark the commit as pending, unless it has a mark."""
@@ -42,6 +43,8 @@ class Telling:
     def passed(self, passed: Passed, memory: Memory) -> Memory:
         """Count the pass, show how the environment stands, and tell whom it concerns."""
         metrics, verdict, name = self._metrics, passed.verdict, passed.environment
+        if self._left(name):
+            return memory
         metrics.passed(name, verdict.reason, passed.seconds, ready=verdict.ready)
         metrics.requested(name, "reads", passed.reads)
         metrics.requested(name, "writes", passed.writes)
@@ -70,32 +73,41 @@ class Telling:
 
     def held(self, environment: str, by: HeldBy) -> None:
         """Show whether the environment is ours."""
-        self._metrics.lease(environment, held=by == "us")
         if by != "nobody":
             self._vitals.store_reached()
+        if self._left(environment):
+            return
+        self._metrics.lease(environment, held=by == "us")
         if by == "another":
             self._metrics.elsewhere(environment)
 
     def kept(self, environments: Collection[str]) -> None:
-        """Show no others."""
+        """Show no others, also not when the last pass of one that left ends only now."""
+        self._kept = frozenset(environments)
         self._metrics.keep(environments)
 
     def lost(self, environment: str) -> None:
         """Count a lost lease."""
-        self._metrics.lease_lost(environment)
+        if not self._left(environment):
+            self._metrics.lease_lost(environment)
 
     def started(self, environment: str, action: Action) -> None:
         """Nothing: an action counts when it ends."""
 
     def ended(self, environment: str, outcome: Outcome) -> None:
         """Count an action."""
-        self._metrics.acted(environment, outcome.verb, outcome.result)
+        if not self._left(environment):
+            self._metrics.acted(environment, outcome.verb, outcome.result)
 
     def looked(self, problem: Exception | None, new: bool) -> None:
         """Count a look at the source."""
         if problem is None:
             self._vitals.source_read()
         self._metrics.polled(_polled(problem, new=new))
+
+    def _left(self, environment: str) -> bool:
+        """Whether an environment is reconciled no longer: what it still does is not shown."""
+        return self._kept is not None and environment not in self._kept
 
 
 def _polled(problem: Exception | None, *, new: bool) -> Polled:

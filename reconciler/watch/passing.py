@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIELDS_TOLD = 10
-ORDERS_EVERY_S = 5.0
-"""How soon an apply under way heeds a suspension."""
 
 
 class _NotNow(Exception):
@@ -152,7 +150,7 @@ class Pass:
         """Stop the apply when people suspend something meanwhile: what runs is finished, and the next pass knows."""
         name = f"{self._revision.project.project}/{self._environment}"
         while True:
-            await asyncio.sleep(ORDERS_EVERY_S)
+            await asyncio.sleep(self._world.orders_every_s)
             try:
                 orders = await self._store.orders(name)
             except Problem as error:

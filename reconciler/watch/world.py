@@ -76,7 +76,10 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the environments of one loop share. ``refresh`` looks at the source anew and returns the newest revision."""
+    """What the environments of one loop share. ``refresh`` looks at the source anew and returns the newest revision.
+
+    ``orders_every_s`` is how soon an apply under way heeds a suspension.
+    """
 
     settings: Settings
     holder: str
@@ -88,6 +91,7 @@ class World:
     session: Callable[..., AbstractAsyncContextManager[Arm]] = connect
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random
+    orders_every_s: float = 5.0
 
     def pause_s(self, seconds: float) -> float:
         """A pause, varied by the jitter so that replicas and environments spread out."""
