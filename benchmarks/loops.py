@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SECRET = "bench-secret"
 NEVER_S = 3600.0
 DRIFT_INTERVAL_S = 2.0
+REST_S = 0.6
 SMALL = world.Shape(endpoints=1, models=1, environments=1, codes=1)
 MANY = 50
 ONE_INTERVAL_S, MANY_INTERVAL_S = 2.0, 15.0
@@ -145,6 +146,7 @@ def _pushes(shape: world.Shape, runs: int, run: _Run, remote: _Remote, live: reg
         for _ in range(runs):
             world.change_one(remote.root, shape)
             commit = remote.push()
+            time.sleep(REST_S)  # The repository is looked at no more often than each half second.
             number, began_s = live.writes, time.time()
             _post(address)
             seen_s = _time_of(looping.until("new revision", revision=commit))
