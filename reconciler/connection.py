@@ -49,7 +49,7 @@ def connection_to(environment: ProjectEnvironment, root: Path) -> Connection:
     """The connection of an environment. Raises EmulatorError when its emulator is not running."""
     target = environment.target
     if isinstance(target, EmulatorTarget):
-        return _emulator(root / target.emulator, environment)
+        return _emulator((root / target.emulator).resolve(), environment)
     return _azure(target, environment)
 
 

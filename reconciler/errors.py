@@ -48,7 +48,8 @@ class ManifestError(Problem):
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         listed = "; ".join(f"{found.position} [{found.rule}] {found.message}" for found in findings[:3])
-        super().__init__(f"{len(findings)} finding{'s' * (len(findings) != 1)} in the manifests: {listed}")
+        more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
+        super().__init__(f"{len(findings)} finding{'s' * (len(findings) != 1)} in the manifests: {listed}{more}")
         self.findings = findings
 
 

@@ -119,13 +119,17 @@ class _Stderr(logging.Handler):
 
 
 class TextLines(logging.Formatter):
-    """``INFO reconciler.watch synced environment=dev``. A line feed in a value does not start a line."""
+    """``2026-11-21T10:02:15Z INFO reconciler.watch synced environment=dev why="two words"``, the time in UTC.
+
+    A line feed in a value does not start a line.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, and below it the exception."""
         extra = {**dict(_about.get()), **_extra(record)}
-        parts = [record.levelname, record.name, _printable(_message(record))]
-        parts += [f"{key}={_printable(_text(value))}" for key, value in extra.items()]
+        moment = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        parts = [moment, record.levelname, record.name, _printable(_message(record))]
+        parts += [f"{key}={_quoted(_text(value))}" for key, value in extra.items()]
         return concealed("\n".join((" ".join(parts), *_exception(self, record))))
 
 
@@ -206,6 +210,14 @@ def _text(value: Any) -> str:
         return str(value)
     except Exception as error:  # noqa: BLE001 - whatever its __str__ raises
         return f"<{type(value).__name__}: {type(error).__name__}>"
+
+
+def _quoted(text: str) -> str:
+    """A value as a line of text shows it: in quotes unless it is one word. Secrets go first: quoting hides them."""
+    if text and not any(character.isspace() or character in '"=' for character in text):
+        return _printable(text)
+    escaped = concealed(text).replace("\\", r"\\").replace('"', r"\"")
+    return f'"{_printable(escaped)}"'
 
 
 def _printable(text: str) -> str:

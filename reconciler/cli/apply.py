@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
-import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.ordered import closed_because, ordered, refusal_of
-from reconciler.cli.place import path_of, project_of, project_root, session, state_of, wanted_of
+from reconciler.cli.place import actor, path_of, project_of, project_root, session, state_of, wanted_of
 from reconciler.cli.plan import show
 from reconciler.cli.progress import progress
 from reconciler.domain import Report
@@ -139,20 +136,9 @@ def _entry(report: Report, name: str, holder: str, epoch: int) -> bytes:
     from reconciler.journal import Circumstances, entry
 
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    when = Circumstances(moment, name, _actor(), holder, epoch)
+    when = Circumstances(moment, name, actor(), holder, epoch)
     reason = "Applied" if report.ok else "ActionFailed"
     return entry(when, report.plan.revision, reason, report.unsettled, report.plan, report)
-
-
-def _actor() -> str:
-    """Who runs this: the person a pipeline runs for, or the user of this machine."""
-    for variable in ("GITHUB_ACTOR", "BUILD_REQUESTEDFOREMAIL", "BUILD_REQUESTEDFOR", "GITLAB_USER_LOGIN"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (OSError, KeyError):
-        return socket.gethostname()
 
 
 def _approver(options: argparse.Namespace, saved: dict[str, Any] | None, closed: str) -> Callable[[Plan], None]:

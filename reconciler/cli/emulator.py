@@ -41,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
 def _told(answer: dict[str, Any], folder: Path) -> str:
     state = answer.get("state", "unknown")
     where = f" at {answer['url']}" if answer.get("url") else ""
+    if state == "reset":
+        return f"Emulator reset: it is stopped now, and its state in {folder} is wiped.\n"
     return f"Emulator {state}{where} (state in {folder}).\n"
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
+from reconciler.cli.head import error_json, loop_json, loop_text
 from reconciler.cli.ordered import ordered
 from reconciler.cli.place import project_root, session, wanted_of
 from reconciler.cli.remembered import remembered
-from reconciler.errors import UsageError
+from reconciler.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.arm.client import Arm
+    from reconciler.cli.remembered import Remembered
     from reconciler.domain import Position, Ref, Resource
     from reconciler.explain import Explanation, FieldState
     from reconciler.manifest import Manifest
@@ -24,13 +27,46 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print why one resource is as it is."""
+    """Print why one resource is as it is; when no plan can be made of it, what the loop knows of it."""
+    root = project_root(options)
+    loop = remembered(options, root)
+    try:
+        found, wanted = _explained(options, root, loop)
+    except UsageError:
+        raise
+    except Problem as error:
+        _unexplained(options, loop, error)
+        raise
+    last_error = loop.errors.get(str(found.ref), "") if loop else ""
+    if options.output == "json":
+        output.show_json(_json(found, wanted, last_error))
+    else:
+        output.show(_text(found, wanted, last_error, colour=output.coloured(sys.stdout)))
+    return 0
+
+
+def _unexplained(options: argparse.Namespace, loop: Remembered | None, error: Problem) -> None:
+    """Print what is known without a plan."""
+    from reconciler.render.values import printable
+
+    ref = _ref(options.resource)
+    name = str(ref) if ref else options.resource
+    last_error = loop.errors.get(name, "") if loop else ""
+    if options.output == "json":
+        document = {"version": 1, "resource": name, "environment": options.environment, "last_error": last_error}
+        output.show_json(document | {"loop": loop_json(loop, time.time()), "error": error_json(error)})
+        return
+    output.show(loop_text(loop, time.time(), colour=output.coloured(sys.stdout)))
+    output.show(f"{name} failed last: {printable(last_error)}\n" if last_error else "")
+    sys.stdout.flush()
+
+
+def _explained(options: argparse.Namespace, root: Path, loop: Remembered | None) -> tuple[Explanation, Wanted]:
+    """The explanation, and what it was made of. Raises UsageError for a name of nothing; what the line raises."""
     from reconciler.explain import explain, names
     from reconciler.naming import nearest
 
-    root = project_root(options)
     wanted, connection = wanted_of(options, root)
-    loop = remembered(options, root)
     wanted = ordered(wanted, loop.orders if loop else {})
     ref = _ref(options.resource)
 
@@ -46,12 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if found is None:
         near = nearest(options.resource, names(wanted.resources, proposed.live))
         raise UsageError(f"{options.resource} is neither declared nor live in {options.environment}{near}")
-    error = loop.errors.get(str(found.ref), "") if loop else ""
-    if options.output == "json":
-        output.show_json(_json(found, wanted, error))
-    else:
-        output.show(_text(found, wanted, error, colour=output.coloured(sys.stdout)))
-    return 0
+    return found, wanted
 
 
 def _ref(text: str) -> Ref | None:
@@ -157,6 +188,7 @@ def _json(found: Explanation, wanted: Wanted, error: str) -> dict[str, Any]:
         "traffic": found.traffic,
         "mirror": found.mirror,
         "last_error": error,
+        "error": None,
         "doc": found.doc,
         "fields": [
             {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
+from reconciler.cli.head import short
 from reconciler.cli.place import project_root, state_of
-from reconciler.cli.status import short
 from reconciler.errors import UsageError
 from reconciler.render import printable
 
@@ -18,7 +19,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KNOWN_VERSION = 1
+OK = "ok"
 _BAD = ("failed", "interrupted")
+_RESULTS = {
+    "Synced": OK,
+    "Applied": OK,
+    "DriftReported": OK,
+    "PlanRefused": "refused",
+    "HeldBack": "held back",
+    "ActionFailed": "failed",
+    "InvalidManifests": "invalid",
+    "Retrying": "retrying",
+    "Interrupted": "interrupted",
+    "Suspended": "suspended",
+    "OutsideSyncWindow": "outside window",
+}
+"""Other reasons are shown as they are; docs/run-it.md has them all."""
+
+_STYLE = dict.fromkeys(("held back", "suspended", "outside window", "retrying", "interrupted"), "yellow") | {
+    OK: "green"
+}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,24 +78,46 @@ def _row(line: bytes) -> tuple[str, ...]:
             entry.get("time") or "",
             short(str(entry.get("revision") or "")),
             entry.get("actor") or entry.get("author") or "",
-            "ok" if entry.get("ok") is True else entry.get("reason") or "failed",
+            _result(entry),
             _summary(entry),
-            remark + _first_failure(entry),
+            remark + _detail(entry),
         )
     )
 
 
+def _result(entry: dict[str, Any]) -> str:
+    reason = str(entry.get("reason") or "")
+    return _RESULTS.get(reason, reason) or (OK if entry.get("ok") is True else "failed")
+
+
 def _summary(entry: dict[str, Any]) -> str:
+    refusals, said = _dicts(entry.get("refusals")), []
     counts = entry.get("summary")
     if not isinstance(counts, dict):
         return ""
-    said = [f"{count} {verb}" for verb, count in counts.items() if count and verb != "unchanged"]
+    if entry.get("reason") != "PlanRefused":  # Of such a plan nothing was done.
+        said += [f"{count} {verb}" for verb, count in counts.items() if count and verb != "unchanged"]
+        drift = Counter(_drift(found, entry) for found in _dicts(entry.get("drift")))
+        said += [f"{count} drift {became}" for became, count in drift.items()]
+    held = len(_dicts(entry.get("held")))
+    said += [f"{held} held back"] * bool(held)
+    said += [f"{len(refusals)} refused: {r.get('rule', '')} {r.get('resource', '')}" for r in refusals[:1]]
     return ", ".join(said) or "nothing to do"
 
 
-def _first_failure(entry: dict[str, Any]) -> str:
-    if entry.get("ok") is True:
-        return ""
+def _drift(found: dict[str, Any], entry: dict[str, Any]) -> str:
+    """What became of drift that was found."""
+    if not found.get("healed"):
+        return "reported"
+    missed = {o.get("resource") for o in _dicts(entry.get("outcomes")) if o.get("result") in (*_BAD, "skipped")}
+    return "not healed" if found.get("resource") in missed else "healed"
+
+
+def _detail(entry: dict[str, Any]) -> str:
+    """What failed, was refused or was held back first; empty when all was done."""
+    if _result(entry) == OK:
+        drifted = entry.get("reason") == "DriftReported"
+        return str(entry.get("message") or "") if drifted else ""
     for outcome in _dicts(entry.get("outcomes")):
         if outcome.get("result") in _BAD:
             code = f"{outcome['code']}: " if outcome.get("code") else ""
@@ -95,11 +137,11 @@ def _table(rows: Sequence[tuple[str, ...]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("TIME", "REVISION", "ACTOR", "RESULT", "SUMMARY", "FIRST FAILURE"):
+    for column in ("TIME", "REVISION", "ACTOR", "RESULT", "SUMMARY", "DETAIL"):
         table.add_column(column, overflow="fold")
     for row in rows:
         cells = [Text(cell) for cell in row]
-        cells[3].stylize("green" if row[3] == "ok" else "red")
+        cells[3].stylize(_STYLE.get(row[3], "red"))
         table.add_row(*cells)
     colour = output.coloured(sys.stdout)
     # Without a terminal a row is never folded: one sync stays one line for grep.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.place import state_of
+from reconciler.cli.place import project_of, state_of
 from reconciler.errors import StateError, UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +33,14 @@ class Remembered:
 
 
 def remembered(options: argparse.Namespace, root: Path) -> Remembered | None:
-    """What is kept of the environment; None when nothing is. State that cannot be read is a note on stderr."""
+    """What is kept of the environment; None when nothing is. State that cannot be read is a note on stderr.
+
+    Raises ManifestError when gitops.yaml is wrong, UsageError when it has no such environment.
+    """
+    from reconciler.load.project_file import environment_of
     from reconciler.watch.memory import Memory
+
+    environment_of(project_of(root), options.environment)
 
     async def read() -> tuple[bytes | None, str, Mapping[str, str]]:
         async with state_of(options, root) as (store, name):

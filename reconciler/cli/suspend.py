@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
-from reconciler.cli.place import project_root, state_of
+from reconciler.cli.place import actor, project_root, state_of
 from reconciler.errors import Problem, UsageError
 
 if TYPE_CHECKING:
@@ -18,15 +19,22 @@ def run(options: argparse.Namespace) -> int:
     from reconciler.watch.orders import suspended
 
     _known(options)
+    reason = _signed(options.reason)
 
     async def order() -> None:
         async with state_of(options, project_root(options)) as (store, name):
-            await store.order(name, lambda orders: suspended(orders, options.resources, options.reason))
+            await store.order(name, lambda orders: suspended(orders, options.resources, reason))
 
     asyncio.run(order())
     for what in options.resources or [f"environment {options.environment}"]:
         output.note(f"Suspended {what}. What is being written right now is finished.")
     return 0
+
+
+def _signed(reason: str) -> str:
+    """The reason, with who gives it and when, as it is kept: ``ann@host, 2026-11-21 03:12 UTC: incident 4711``."""
+    signed = f"{actor()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{signed}: {reason}" if reason else signed
 
 
 def _known(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HEADERS: Final = {"Server": "aml-gitops", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+_HINTS: Final = {
+    errno.EADDRINUSE: "another process listens there: end it, or take another port (`listen`, --listen)",
+    errno.EADDRNOTAVAIL: "that is no address of this machine",
+    errno.EACCES: "this user may not take that port: take one from 1024 on",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,8 @@ async def serving(
     try:
         listener = await loop.create_server(connection, host, port)
     except OSError as error:
-        raise UsageError(f"cannot listen on {listen}: {error.strerror}; is the address one of this machine?") from error
+        hint = _HINTS.get(error.errno or 0, "take another address or port for `listen` of the loop file or --listen")
+        raise UsageError(f"cannot listen on {listen}: {error.strerror}; {hint}") from error
     try:
         bound = listener.sockets[0].getsockname()
         address = f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
