@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 VERSION = 1
 ConditionType = Literal["Ready", "Reconciling", "Stalled"]
 CONDITIONS: tuple[ConditionType, ...] = ("Ready", "Reconciling", "Stalled")
+DEEPEST = 20
+"""What notifications remember is nested less than this; what is nested more could be read and not written again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Memory:
             stalled=_stalls(read.get("stalled")),
             retried=_text(read.get("retried")),
             warnings=tuple(_texts(read.get("warnings"))),
-            told=read.get("told"),
+            told=_shallow(read.get("told")),
         )
 
     def condition(self, type_: ConditionType) -> Condition | None:
@@ -101,6 +103,19 @@ def _texts(value: Any) -> list[str]:
 def _number(value: Any) -> float:
     usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
     return float(value) if usable else 0.0
+
+
+def _shallow(value: Any) -> Any:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for entry in level for inner in _inside(entry)]
+        if not level:
+            return value
+    return None
+
+
+def _inside(value: Any) -> Collection[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _conditions(value: Any) -> list[Condition]:
