@@ -84,7 +84,7 @@ def _next(due_at: float, now_s: float) -> str:
         return ""
     if left_s > 0:
         return f"; next pass in {age(left_s)}"
-    late = f", due for {age(-left_s)}: does a loop run?" if -left_s > _OVERDUE_S else ""
+    late = f", due for {age(-left_s)} (is a loop running?)" if -left_s > _OVERDUE_S else ""
     return f"; next pass now{late}"
 
 

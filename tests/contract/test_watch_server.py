@@ -344,8 +344,11 @@ async def test_it_listens_on_ipv6_too():
 
 
 async def test_an_address_in_use_and_one_of_another_machine(world):
-    for listen in (world.address, "192.0.2.1:0"):
-        with pytest.raises(UsageError, match=f"cannot listen on {listen}"):
+    for listen, hint in (
+        (world.address, "another process listens there"),
+        ("192.0.2.1:0", "no address of this machine"),
+    ):
+        with pytest.raises(UsageError, match=f"cannot listen on {listen}: .*; .*{hint}"):
             async with World(Bounds()).up(listen):
                 pytest.fail("it listens")
 

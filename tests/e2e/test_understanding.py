@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
 from reconciler.state.folder import FolderStore
 from reconciler.watch.memory import Condition, Memory, Stall
+from reconciler.watch.orders import RETRY
 
 BLUE = "deployment/adder/blue"
 CANARY = "mark-3f9c-canary"
+BY = r"\S+@\S+, 20\d\d-\d\d-\d\d \d\d:\d\d UTC"
 MEMORY = Memory(
     revision="a" * 40,
     conditions=(
@@ -209,11 +213,106 @@ def test_what_people_ordered_shows_wherever_somebody_looks(applied):
     finally:
         applied.edit("base/deployment.yml", 'OFFSET: "4"', 'OFFSET: "0"')
         applied.ok("resume", "-e", "local")
-    assert (row["sync"], row["held"]) == ("OutOfSync", "suspended: incident 4711")
-    assert found["plan"]["held"] == {"verb": "update", "reason": "suspended: incident 4711"}
-    assert found["verdict"].endswith("The update is held back: suspended: incident 4711.")
-    assert (closed, told) == ("suspended: a quiet night", "Nothing is written now: suspended: a quiet night.")
+    assert (row["sync"], found["plan"]["held"]["verb"]) == ("OutOfSync", "update")
+    assert row["held"] == found["plan"]["held"]["reason"]
+    assert re.fullmatch(rf"suspended: {BY}: incident 4711", row["held"])
+    assert found["verdict"].endswith(f"The update is held back: {row['held']}.")
+    assert re.fullmatch(rf"suspended: {BY}: a quiet night", closed)
+    assert told == f"Nothing is written now: {closed}."
     assert applied.json("status", "-e", "local")["writes_closed"] == ""
+
+
+def test_a_suspension_names_the_person_that_a_pipeline_runs_for(paper):
+    paper.ok("suspend", "-e", "local", GITHUB_ACTOR="ann")
+    held = asyncio.run(FolderStore(paper.root / ".aml-gitops").orders("shop/local"))
+    assert re.fullmatch(r"ann, 20\d\d-\d\d-\d\d \d\d:\d\d UTC", held["*"])
+
+
+def test_resume_takes_what_is_suspended_and_what_is_stalled(paper):
+    remember(paper, MEMORY.to_json())
+    paper.ok("suspend", "-e", "local", "endpoint/adder")
+    done = paper.run("resume", "-e", "local", "deployment/adder/bleu")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert f"neither suspended nor stalled; suspended is endpoint/adder, stalled is {BLUE}" in done.stderr
+    for name in (BLUE, "deployment/adder/*"):
+        done = paper.run("resume", "-e", "local", name)
+        assert (done.returncode, done.stderr) == (0, "What is stalled is tried again at the next pass of the loop.\n")
+    orders = asyncio.run(FolderStore(paper.root / ".aml-gitops").orders("shop/local"))
+    assert set(orders) == {"endpoint/adder", RETRY}
+    assert "Resumed endpoint/adder." in paper.run("resume", "-e", "local", "endpoint/adder").stderr
+    assert "suspended is nothing" in paper.run("resume", "-e", "local", "endpoint/adder").stderr
+
+
+# -- when it is needed most ------------------------------------------------------------------------------------------
+
+STALE = "Ready        False  ApplyFailed: 1 of 6 failed  (since 2026-11-21T01:02:03Z)\n"
+LAST_ERROR = "ResourceNotReady: the container ended"
+
+
+@pytest.mark.parametrize(
+    ("breaks", "code", "type_", "said"),
+    [
+        (lambda _: None, 1, "EmulatorError", "no emulator runs in"),
+        (lambda shop: shop.edit("base/endpoint.yml", "disabled", "enabled"), 4, "ManifestError", "public"),
+        (
+            lambda shop: shop.edit("base/endpoint.yml", "kind: endpoint", "kind: [end"),
+            4,
+            "ManifestError",
+            "endpoint.yml",
+        ),
+    ],
+    ids=["no emulator", "public endpoint", "broken YAML"],
+)
+def test_what_the_loop_knows_is_shown_also_when_nothing_else_can_be(paper, breaks, code, type_, said):
+    remember(paper, replace(MEMORY, due_at=time.time() + 1000).to_json())
+    breaks(paper)
+    for command, last_error in (("status",), ""), (("explain", BLUE), f"{BLUE} failed last: {LAST_ERROR}\n"):
+        done = paper.run(*command, "-e", "local")
+        assert done.returncode == code
+        assert done.stdout.startswith(STALE)
+        assert "; next pass in 16 min." in done.stdout
+        assert last_error in done.stdout
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        done = paper.run(*command, "-e", "local", "-o", "json")
+        document = json.loads(done.stdout)
+        assert (done.returncode, document["version"]) == (code, 1)
+        assert (document["error"]["type"], document["error"]["exit_code"]) == (type_, code)
+        assert bool(document["error"]["findings"]) is (type_ == "ManifestError")
+        assert document["loop"]["conditions"][0]["message"] == "1 of 6 failed"
+        assert document["loop"]["next_pass_at"] > "2026"
+        assert said in done.stderr
+    assert document["last_error"] == LAST_ERROR
+
+
+def test_status_as_json_has_the_same_keys_whether_it_works_or_not(applied, paper):
+    broken = json.loads(paper.run("status", "-e", "local", "-o", "json").stdout)
+    works = applied.json("status", "-e", "local")
+    assert works.keys() == broken.keys()
+    assert (works["error"], broken["resources"], broken["loop"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("command", [("status",), ("explain", BLUE)])
+def test_a_slip_in_the_name_of_the_environment_is_only_told(paper, command):
+    for form in ("text", "json"):
+        done = paper.run(*command, "-e", "lokal", "-o", form)
+        assert (done.returncode, done.stdout) == (64, "")
+        assert done.stderr == "aml-gitops: no environment 'lokal' in gitops.yaml; did you mean local?\n"
+
+
+def test_a_project_file_that_is_wrong_is_told_with_its_place(paper):
+    paper.edit("gitops.yaml", "network:", "netwrk:")
+    done = paper.run("status", "-e", "local", "-o", "json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["loop"], document["error"]["type"]) == (4, None, "ManifestError")
+    assert "gitops.yaml:" in done.stderr
+
+
+def test_an_emulator_elsewhere_is_named_by_the_shortest_path(paper):
+    paper.edit("gitops.yaml", "emulator: .emulator", "emulator: ../beside/../.emulator")
+    done = paper.run("plan", "-e", "local")
+    assert f"no emulator runs in {paper.root.parent.resolve()}/.emulator; start one" in done.stderr
+    assert "it is stopped now" in paper.ok("emulator", "reset")
 
 
 def test_status_selects(applied):

@@ -60,13 +60,12 @@ def rows(page: Path, heading: str) -> list[list[str]]:
 
 
 def heading_of(parser: argparse.ArgumentParser, name: str) -> str:
-    """A command as the README writes it: its name, and its positional arguments."""
+    """A command as the README writes it: its name, and its arguments, in brackets those that may be left out."""
     words = [name]
     for action in parser._get_positional_actions():
-        if action.choices:
-            words.append("\\|".join(action.choices))
-        else:
-            words.append(f"[{action.metavar} ...]" if action.nargs == "*" else f"[{action.metavar}]")
+        name_of = "\\|".join(action.choices) if action.choices else action.metavar
+        shapes = {"*": f"[{name_of} ...]", "?": f"[{name_of}]", None: name_of}
+        words.append(shapes[action.nargs])
     return f"`{' '.join(words)}`"
 
 

@@ -48,7 +48,33 @@ def test_a_line_is_one_json_object():
 
 
 def test_a_line_of_text():
-    assert TEXT.format(record(status=200, why="a\nb")) == "INFO reconciler.watch synced status=200 why=a\\nb"
+    line = TEXT.format(record("two words", status=200, why="a\nb"))
+    assert line == '2026-11-21T09:30:00Z INFO reconciler.watch two words status=200 why="a\\nb"'
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("word", "word"),
+        ("endpoint/churn:1", "endpoint/churn:1"),
+        ("two words", '"two words"'),
+        ("", '""'),
+        ("a=b", '"a=b"'),
+        ('say "no"', r'"say \"no\""'),
+        ("back\\slash here", r'"back\\slash here"'),
+        ("a\u00a0b", r'"a\xa0b"'),
+        (["a", "b"], "\"['a', 'b']\""),
+        (None, "None"),
+    ],
+)
+def test_a_value_of_more_than_a_word_is_in_quotes(value, shown):
+    assert TEXT.format(record(why=value, next=1)).partition(" why=")[2] == f"{shown} next=1"
+
+
+def test_quoting_hides_no_secret():
+    log.conceal('pa$$ "wörd" \\ x')
+    line = TEXT.format(record(why='it is pa$$ "wörd" \\ x, and sig=abcd1234 too'))
+    assert line.endswith('why="it is (secret), and sig=(secret) too"')
 
 
 @FORMS
@@ -214,7 +240,10 @@ def test_what_is_always_a_secret(text, wanted):
 @settings(max_examples=500)
 @given(before=st.text(), secret=st.text(min_size=4), after=st.text(), form=st.sampled_from([JSON, TEXT]))
 def test_no_line_holds_a_concealed_value(before, secret, after, form):
-    assume(len(secret.strip()) >= log.SHORTEST and secret not in "INFO reconciler.watch synced (secret)")
+    assume(
+        len(secret.strip()) >= log.SHORTEST
+        and secret not in "2026-11-21T09:30:00Z INFO reconciler.watch synced (secret)"
+    )
     try:
         log.conceal(secret)
         line = form.format(record("synced", value=f"{before}{secret}{after}"))
