@@ -88,7 +88,8 @@ async def test_it_listens_on_a_unix_socket_only(plane, tmp_path):
     process = psutil.Process(json.loads((await post(plane)).body))
     assert process.connections(kind="inet") == []
     (path,) = {connection.laddr for connection in process.connections(kind="unix") if connection.laddr}
-    assert path.startswith(f"{tmp_path}/dataplane/")
+    # Below the folder of its process, or where that is too long for a socket, in a folder of its own.
+    assert await asyncio.to_thread(Path(path).is_socket)
     assert (await asyncio.to_thread(Path(path).stat)).st_mode & 0o077 == 0
 
 

@@ -222,8 +222,8 @@ def processes_naming(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-async def test_emulator_program_starts_survives_a_crash_and_leaves_nothing_behind(tmp_path):
-    folder = tmp_path / "state"
+async def test_emulator_program_starts_survives_a_crash_and_leaves_nothing_behind(short_folder):
+    folder = short_folder / "state"
     assert await json_of("status", "--folder", folder) == (3, {"version": 1, "state": "not running"})
     quick = ("--endpoint-seconds", "0", "--update-seconds", "0")
     try:

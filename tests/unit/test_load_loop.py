@@ -51,7 +51,7 @@ def test_a_full_loop_file(tmp_path):
 
 
 def test_every_field_may_be_left_out(tmp_path):
-    assert loaded(tmp_path, "poll_s: 60\n") == Loop()
+    assert loaded(tmp_path, "poll_s: 30\n") == Loop()
 
 
 @pytest.mark.parametrize(
