@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from schemas.project import Project
 
 CONNECTION_STRING = "AML_GITOPS_STATE_CONNECTION_STRING"
+_NAME = re.compile(r"[a-z0-9.-]+")
+"""A host by name alone: what else may stand there (``\\``, ``:``) is not the same host to everybody who reads it."""
 _AUTHORITIES = {
     "blob.core.windows.net": "login.microsoftonline.com",
     "blob.core.chinacloudapi.cn": "login.chinacloudapi.cn",
@@ -44,9 +47,10 @@ def open_store(project: Project, root: Path, environ: Mapping[str, str]) -> Stor
         raise UsageError(f"state in {url}: an identity's token is never sent over plain http; {hint}")
     from azure.identity.aio import DefaultAzureCredential
 
-    if not host_of(url).endswith(tuple(f".{suffix}" for suffix in _AUTHORITIES)):
+    host = host_of(url)
+    if not _NAME.fullmatch(host) or not host.endswith(tuple(f".{suffix}" for suffix in _AUTHORITIES)):
         allowed = ", ".join(f"*.{suffix}" for suffix in _AUTHORITIES)
-        raise UsageError(f"state in {host_of(url)}: an identity's token is only sent to Azure Storage ({allowed})")
+        raise UsageError(f"state in {host}: an identity's token is only sent to Azure Storage ({allowed})")
     credential = DefaultAzureCredential(authority=authority_of(url))
     return BlobStore(url, credential, duration_s=project.state.lease_s)
 

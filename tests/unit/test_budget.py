@@ -1,8 +1,11 @@
 """The budget of requests: it follows what Azure tells, and waits before Azure says no."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
-from reconciler.arm.budget import Budget, operation_of
+from reconciler.arm.budget import Budget, Budgeted, operation_of
 
 
 class Clock:
@@ -79,3 +82,61 @@ def test_after_429_nothing_is_sent_until_azure_said(clock):
 )
 def test_methods_and_buckets(method, operation):
     assert operation_of(method) == operation
+
+
+class Answers:
+    """What comes after the budget in the pipeline: every request is answered at once."""
+
+    def __init__(self):
+        self.answered = 0
+
+    async def send(self, request):
+        self.answered += 1
+        return SimpleNamespace(http_response=SimpleNamespace(headers={}, status_code=200))
+
+
+async def test_many_that_wait_wake_one_at_a_time(clock):
+    budget, after, pauses, waiting = Budget(clock), Answers(), [], 0
+
+    async def pause(seconds):
+        nonlocal waiting
+        waiting += 1
+        assert waiting == 1
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+        clock.now_s += seconds + 1e-9  # As a real clock, it is never too early.
+        waiting -= 1
+
+    def request(method):
+        policy = Budgeted(budget, pause)
+        policy.next = after
+        return policy.send(SimpleNamespace(http_request=SimpleNamespace(method=method)))
+
+    assert taken(budget) == 250
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(request("GET") for _ in range(400)))
+    assert after.answered == 400
+    assert len(pauses) == 400  # Each of them waking for each token would be 80,000.
+    assert sum(pauses) == pytest.approx(400 / 25)
+
+
+async def test_who_waits_for_reads_does_not_keep_writes_from_being_sent(clock):
+    budget, after, gate = Budget(clock), Answers(), asyncio.Event()
+
+    async def pause(seconds):
+        await gate.wait()
+        clock.now_s += seconds
+
+    def request(method):
+        policy = Budgeted(budget, pause)
+        policy.next = after
+        return policy.send(SimpleNamespace(http_request=SimpleNamespace(method=method)))
+
+    taken(budget)
+    async with asyncio.timeout(20):
+        reading = asyncio.ensure_future(request("GET"))
+        await request("PUT")
+        await request("DELETE")
+        assert not reading.done()
+        gate.set()
+        await reading

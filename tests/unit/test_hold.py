@@ -5,14 +5,16 @@ from dataclasses import replace
 import pytest
 from builders import ALL, BLUE, DEPLOYMENT, EMPTY, ENDPOINT, INTENT, TRAFFIC, live_of, planned, resources, verbs
 
-from reconciler.domain import Hold, Ref, Verb
+from reconciler.domain import Hold, Ref, Report, Verb
 from reconciler.errors import UsageError
-from reconciler.plan.guard import guard
-from reconciler.plan.hold import declined, hold, matches, select
+from reconciler.plan.guard import guard, moving
+from reconciler.plan.hold import declined, hold, left_alone, matches, select
+from reconciler.watch.verdict import of_report
 
 CHURN = Ref("endpoint", "churn")
 MODEL = Ref("model", "churn", "1")
 ASSETS = ALL[:2]
+GREEN = DEPLOYMENT.replace("name: blue", "name: green")
 
 
 def edited(text, old, new):
@@ -169,3 +171,91 @@ def test_a_declined_plan_takes_nothing_and_says_why():
     assert plan.actions == ()
     assert {entry.reason for entry in plan.held} == {"no allow window is open"}
     assert {entry.verb for entry in plan.held} == {Verb.CREATE, Verb.UPDATE}
+
+
+def guarded(wanted, live, intent):
+    """The whole gate, as the line runs it."""
+    narrowed = hold(select(planned(wanted, live, intent), wanted, live, intent), wanted, intent)
+    return guard(narrowed, wanted, live, intent)
+
+
+def gate(wanted, live, *holds):
+    return guarded(wanted, live, replace(INTENT, held=holds))
+
+
+def test_traffic_never_moves_onto_a_deployment_that_is_held_and_refused():
+    live = live_of(resources(*ALL, GREEN))
+    moved = edited(ENDPOINT, "traffic: {blue: 100}", "traffic: {green: 100}")
+    wanted = resources(*moved, GREEN.replace("Standard_DS3_v2", "Standard_F4s_v2"))
+    assert [refusal.resource for refusal in gate(wanted, live).refusals] == ["deployment/churn/green"]
+    plan = gate(wanted, live, Hold("deployment/churn/green", "suspended: incident"))
+    assert verbs(plan) == []
+    assert reasons(plan) == {
+        "deployment/churn/green": "suspended: incident",
+        "traffic/churn": "needs deployment/churn/green, which is held back",
+    }
+
+
+def test_what_is_held_and_refused_is_not_ready():
+    live = live_of(resources(*ALL))
+    wanted = resources(*edited(DEPLOYMENT, "Standard_DS3_v2", "Standard_F4s_v2"))
+    plan = gate(wanted, live, Hold("deployment/churn/blue", "suspended: incident"))
+    assert (plan.refusals, plan.actions) == ((), ())
+    verdict = of_report(Report(plan), {})
+    assert (verdict.reason, verdict.ready, verdict.failing) == ("HeldBack", False, ("deployment/churn/blue",))
+
+
+def test_a_suspended_endpoint_may_have_a_serving_deployment_that_would_be_pruned():
+    both = edited(ENDPOINT, "traffic: {blue: 100}", "traffic: {blue: 50, green: 50}")
+    live = live_of(resources(*both, GREEN))
+    wanted = resources(*edited(ENDPOINT, "traffic: {blue: 100}", ""))
+    assert [refusal.resource for refusal in gate(wanted, live).refusals] == ["deployment/churn/green"]
+    plan = gate(wanted, live, Hold("endpoint/churn", "suspended: incident"))
+    assert (plan.refusals, plan.actions) == ((), ())
+    assert "deployment/churn/green" in reasons(plan)
+
+
+def test_a_refusal_of_the_workspace_is_never_held_away():
+    live = live_of(resources(*ALL))
+    live.workspace["properties"]["publicNetworkAccess"] = "Enabled"
+    plan = gate(resources(*ALL), live, Hold("*", "suspended: all"))
+    assert [refusal.rule for refusal in plan.refusals] == ["workspace-public"]
+
+
+def others_at_work():
+    """Everything is live, and somebody else's operation is going on for the deployment."""
+    live = live_of(resources(*ALL))
+    live.resources[BLUE]["properties"]["provisioningState"] = "Updating"
+    return resources(*ALL), live
+
+
+def waited_for(wanted, live, intent):
+    plan = guarded(wanted, live, intent)
+    return set(moving(plan, wanted, live)) - left_alone(wanted, plan, intent)
+
+
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        {"selected": ("model/*",)},
+        {"held": (Hold("deployment/churn/blue", "incident"),)},
+        {"held": (Hold("endpoint/churn", "incident"),)},
+    ],
+    ids=["not selected", "suspended", "of a suspended endpoint"],
+)
+def test_what_is_left_alone_is_not_waited_for(narrowing):
+    wanted, live = others_at_work()
+    assert waited_for(wanted, live, INTENT) == {BLUE}
+    assert waited_for(wanted, live, replace(INTENT, **narrowing)) == set()
+
+
+def test_what_its_manifest_suspends_is_not_waited_for():
+    _, live = others_at_work()
+    wanted = resources(*edited(DEPLOYMENT, "MODE: fast}", "MODE: fast}\ngitops: {suspend: true}"))
+    assert waited_for(wanted, live, INTENT) == set()
+
+
+def test_what_failed_for_good_before_is_waited_for_all_the_same():
+    wanted, live = others_at_work()
+    stalled = replace(INTENT, held=(Hold("deployment/churn/blue", "failed at this commit", exact=True),))
+    assert waited_for(wanted, live, stalled) == {BLUE}

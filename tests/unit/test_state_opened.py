@@ -5,6 +5,7 @@ import re
 import socket
 
 import pytest
+from pydantic import ValidationError
 
 from reconciler.errors import UsageError
 from reconciler.state.folder import FolderStore
@@ -76,3 +77,41 @@ def test_each_cloud_has_its_own_sign_in(host, authority):
 def test_a_holder_is_recognised_and_never_the_same_twice():
     assert re.fullmatch(rf"{re.escape(socket.gethostname())}:{os.getpid()}:[0-9a-f]{{6}}", holder_name())
     assert holder_name() != holder_name()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:9/state",
+        "https://evilblob.core.windows.net.example/state",
+        "https://acmeblob.core.windows.net.evil/state",
+        "https://acme.blob.core.windows.net.evil.example/state",
+        "https://evil.example/acme.blob.core.windows.net",
+        "https://evil.example#.blob.core.windows.net/state",
+        "https://evil.example?.blob.core.windows.net/state",
+        "https://evil.example\\.blob.core.windows.net/state",
+        "https://acme.blob.core.windows.net@evil.example/state",
+        "https://acme.blob.core.windows.net:443@evil.example/state",
+        "https://evilblob.core.windows.net/state",
+        "https://blob.core.windows.net/state",
+    ],
+)
+def test_a_token_is_only_sent_to_azure_storage(tmp_path, url):
+    with pytest.raises((UsageError, ValidationError), match=r"only sent to Azure Storage|container_url"):
+        open_store(project(state={"container_url": url}), tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://acme.blob.core.windows.net/state",
+        "https://ACME.Blob.Core.Windows.Net/state",
+        "https://acme.privatelink.blob.core.windows.net/state",
+        "https://acme.blob.core.chinacloudapi.cn/state",
+        "https://acme.blob.core.usgovcloudapi.net/state",
+    ],
+)
+async def test_azure_storage_of_each_cloud_gets_a_token(tmp_path, url):
+    store = open_store(project(state={"container_url": url}), tmp_path, {})
+    assert type(store._credential).__name__ == "DefaultAzureCredential"
+    await store.close()
