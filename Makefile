@@ -32,7 +32,7 @@ demo: setup  ## YAML to four private endpoints that answer, on the embedded Azur
 	@echo "      stop the emulator:                      $(BIN)/aml-gitops -C manifests emulator stop"
 
 test: setup  ## the whole suite
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 check: setup  ## lint, types, architecture
 	@$(BIN)/ruff format --check --quiet .
