@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -293,3 +294,18 @@ def test_the_emulators_own_options_exist():
     rows_of_options = rows(DOCS / "emulator.md", "Option")
     documented = {option for row in rows_of_options for option in re.findall(r"--[a-z-]+", row[0])}
     assert documented == {text for text in known if text.startswith("--")} - {"--help", "--folder", "--output"}
+
+
+# -- log lines -----------------------------------------------------------------------------------------------------
+
+
+def test_sample_log_lines_have_a_message_and_a_logger_of_the_code():
+    page = section(DOCS / "metrics.md", "Logs")
+    words = {node.value for tree in CODE.values() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    (sample,) = (json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    text = re.findall(r"^\S+Z INFO (\S+) (.+?) environment=", page, re.MULTILINE)
+    assert text
+    for logger, message in [*text, (sample["logger"], sample["message"])]:
+        assert (ROOT / logger.replace(".", "/")).with_suffix(".py").exists()
+        assert message in words
+    assert {key for key in sample if key not in ("time", "level", "logger", "message")} <= words
