@@ -20,6 +20,7 @@ from test_convergence import public_bodies, traffic_watch
 from watched import Clock, Cloud, FolderSource, Process
 from worlds import DEPLOYMENTS, ENDPOINTS, OWNER, complaints, meddle, meddlings, projects, write
 
+from reconciler.domain import Result
 from reconciler.errors import SignatureRefused, SourceUnavailable
 from reconciler.watch.memory import CONDITIONS, Memory
 from reconciler.watch.orders import EVERYTHING, RETRY, resumed, suspended
@@ -122,7 +123,7 @@ class LoopMachine(RuleBasedStateMachine):
         self.cloud = Cloud(self.folder / "cloud")
         self.traffic = traffic_watch(self.cloud)
         self.projects, self.failing, self.sources = [], [], []
-        self.processes, self.started = [], 0
+        self.processes, self.started, self.failed_at = [], 0, {}
         self.in_sync, self.raced, self.theirs, self.wrong, self.failed = False, False, {}, [], False
         self.open, self.starting = asyncio.Event(), asyncio.Event()
         self.open.set()
@@ -200,7 +201,8 @@ class LoopMachine(RuleBasedStateMachine):
                 self.wrong.append(f"{what} while {pattern} is suspended")
         revision, memory = process.hearing.beginning
         again = revision == memory.revision and process.orders.get(RETRY, "") == memory.retried
-        if part and again and f"deployment/{name}/{part}" in memory.stalled:
+        stalled = f"deployment/{name}/{part}"
+        if again and stalled in memory.stalled and self.failed_at.get(stalled) == revision:
             self.wrong.append(f"{what} again, though it failed for good")
 
     def _means(self, pattern, method, name, part, body):
@@ -285,8 +287,13 @@ class LoopMachine(RuleBasedStateMachine):
 
     async def _heard(self, process):
         for passed in process.hearing.passes[-1:]:
+            assert not (passed.verdict.ready and process.loop.followed.problem), "ready, for all that the source says"
             await self._check_verdict(passed)
+            if passed.report and not process.hearing.losses:
+                failed = [outcome for outcome in passed.report.outcomes if outcome.result is Result.FAILED]
+                self.failed_at.update({str(o.ref): passed.revision for o in failed if not o.transient})
         process.hearing.passes.clear()
+        process.hearing.losses.clear()
 
     async def _check_verdict(self, passed):
         verdict, raced = passed.verdict, self.raced
@@ -411,7 +418,7 @@ class LoopMachine(RuleBasedStateMachine):
         await self._until_frozen(process)
         await self._passed(index, before, writes, was_in_sync)
 
-    @rule(index=replicas, commit=st.none() | commits, newer=commits)
+    @rule(index=replicas, commit=st.none() | commits, newer=st.none() | commits)
     def a_newer_commit_ends_waits(self, index, commit, newer):
         async def story():
             if commit is not None:
@@ -427,14 +434,29 @@ class LoopMachine(RuleBasedStateMachine):
             started.cancel()
             if not process.passing.done():
                 event("superseded while Azure is at work")
-                self._commit(newer)
+                self._commit(newer or (self.projects[-1], True, frozenset()))  # None: for another folder, say
                 await process.look()
                 await self._until_frozen(process)
-            self.open.set()
             await self._passed(index, before, len(process.writes), was_in_sync=False)
+            await self._while_azure_is_at_work(1 - index)
 
         if all(process.passing is None for process in self.processes):
             self.run(story())
+
+    async def _while_azure_is_at_work(self, index):
+        """Another process passes: what an earlier one began is not in sync before it ended."""
+        process = self.processes[index]
+        self.clock.now_s = max(self.clock.now_s, self._memory().due_at)
+        await process.look()
+        before, writes = self._memory(), len(process.writes)
+        process.passing = asyncio.create_task(process.pass_when_due())
+        for _ in range(400):
+            await asyncio.sleep(0)
+        if not process.passing.done():
+            self.open.set()
+            await self._until_frozen(process)
+        await self._passed(index, before, writes, was_in_sync=False)
+        self.open.set()
 
     @precondition(_quiet)
     @rule(pattern=patterns)
@@ -539,6 +561,10 @@ class LoopMachine(RuleBasedStateMachine):
             source.failing = None
         self.clock.now_s += LEASE_S
         if any(self.failing[-1:]):
+            awake = [index for index, process in enumerate(self.processes) if process.passing is None]
+            for index in awake[:1] * 2:  # What fails for good is tried once.
+                self.clock.now_s = max(self.clock.now_s + LEASE_S, self._memory().due_at)
+                await self._pass(index)
             self._commit((self.projects[-1], True, frozenset()))
         orders = await self.store.orders(KEY)
         if set(orders) - {RETRY}:
