@@ -2,6 +2,9 @@
 
 import azurite as azurite_process
 import pytest
+from watched_shop import shop
+
+__all__ = ["azurite", "shop"]
 
 
 @pytest.fixture(scope="session")

@@ -1,76 +1,15 @@
 """Passes of one environment on the embedded Azure ML: what they do, remember, and leave alone."""
 
 import asyncio
-import json
 from dataclasses import replace
 
-import pytest
-import worlds
-from memory_store import MemoryStore
-from watched import Clock, Cloud, Faults, FolderSource, Replica
+from watched import Faults
+from watched_shop import BLUE, KEY, again, another, edit, journal, remembered, slowed
 
 from reconciler.errors import SignatureRefused, SourceUnavailable, StateError
 from reconciler.watch.environment import Environment
-from reconciler.watch.memory import Memory
 from reconciler.watch.orders import resumed, suspended
 from reconciler.watch.revision import opened
-
-KEY = "shop/test"
-PROJECT = {
-    "alpha": {
-        "auth": "key",
-        "description": "one",
-        "tags": {},
-        "traffic": {"blue": 100},
-        "deployments": {
-            "blue": {"mode": "fast", "count": 1, "model": "1", "code": "src", "timeout_ms": None, "tags": {}}
-        },
-    }
-}
-BLUE = "/onlineEndpoints/alpha/deployments/blue"
-
-
-@pytest.fixture
-async def shop(tmp_path):
-    worlds.write(tmp_path / "shop", PROJECT)
-    clock = Clock()
-    with Cloud(tmp_path / "cloud") as cloud:
-        replica = Replica(cloud, MemoryStore(clock), clock, FolderSource(tmp_path / "shop"))
-        replica.others = []
-        yield replica
-        for one in (replica, *replica.others):
-            await one.environment.close()
-
-
-def another(replica, holder="two"):
-    """Another process that shares the state."""
-    made = Replica(replica.cloud, replica.store, replica.clock, replica.source, holder=holder)
-    replica.others.append(made)
-    return made
-
-
-def edit(replica, old, new, revision, file="base/all.yml"):
-    path = replica.source.checkout.root / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    replica.source.commit(revision)
-
-
-def remembered(replica):
-    return Memory.from_json(replica.store.documents[KEY])
-
-
-def journal(replica):
-    return [json.loads(line) for line in replica.store.lines.get(KEY, [])]
-
-
-async def again(replica, seconds=60):
-    """The next pass, when its time has come. Returns the verdict and the writes it made."""
-    replica.clock.now_s += seconds
-    before = len(replica.writes)
-    verdict = await replica.pass_once()
-    return verdict, replica.writes[before:]
 
 
 async def test_a_commit_is_applied_and_then_nothing_is_written(shop):
@@ -302,15 +241,7 @@ async def test_a_replica_whose_source_does_not_answer_does_not_go_back_to_an_old
 
 async def test_a_newer_commit_ends_the_wait_for_an_older_one(shop):
     await shop.pass_once()
-    gate, asked = asyncio.Event(), asyncio.Event()
-    start = shop.cloud.plane.start
-
-    async def slow(spec):
-        asked.set()
-        await gate.wait()
-        await start(spec)
-
-    shop.cloud.plane.start = slow
+    gate, asked = slowed(shop)
     edit(shop, "MODE: fast", "MODE: slow", "r2")
     shop.clock.now_s += 60
     passing = asyncio.create_task(shop.pass_once())
@@ -333,15 +264,7 @@ async def test_a_newer_commit_ends_the_wait_for_an_older_one(shop):
 
 
 async def test_a_restart_in_the_middle_picks_up_what_azure_is_at_work_on(shop):
-    gate, asked = asyncio.Event(), asyncio.Event()
-    start = shop.cloud.plane.start
-
-    async def slow(spec):
-        asked.set()
-        await gate.wait()
-        await start(spec)
-
-    shop.cloud.plane.start = slow
+    gate, asked = slowed(shop)
     passing = asyncio.create_task(shop.pass_once())
     await asked.wait()
     shop.environment.stop()
