@@ -285,6 +285,22 @@ def test_what_the_loop_knows_is_shown_also_when_nothing_else_can_be(paper, break
     assert document["last_error"] == LAST_ERROR
 
 
+@pytest.mark.parametrize("command", [("status",), ("explain", BLUE)])
+def test_what_the_loop_knows_stands_above_the_error(paper, command):
+    remember(paper, MEMORY.to_json())
+    done = subprocess.run(
+        paper.command(*command, "-e", "local"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+        env=paper.environ,
+    )
+    assert done.stdout.startswith(STALE)
+    assert done.stdout.splitlines()[-1].startswith("aml-gitops: no emulator runs in")
+
+
 def test_status_as_json_has_the_same_keys_whether_it_works_or_not(applied, paper):
     broken = json.loads(paper.run("status", "-e", "local", "-o", "json").stdout)
     works = applied.json("status", "-e", "local")

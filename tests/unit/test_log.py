@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import sys
+import time
 from urllib.parse import quote
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_line_is_one_json_object():
 def test_a_line_of_text():
     line = TEXT.format(record("two words", status=200, why="a\nb"))
     assert line == '2026-11-21T09:30:00Z INFO reconciler.watch two words status=200 why="a\\nb"'
+
+
+@FORMS
+def test_the_time_is_utc_wherever_the_machine_is(form, monkeypatch):
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "XYZ-9")
+        time.tzset()
+        line = form.format(record())
+    time.tzset()
+    assert "2026-11-21T09:30:00" in line
 
 
 @pytest.mark.parametrize(
