@@ -186,7 +186,7 @@ class Environment:
             self.due_at = before.due_at + world.pause_s(HELD_RETRY_S)
             world.observer.held(self.name, "another")
             return
-        if before.revision not in ("", self._revision_name) and not await self._caught_up(before, lease, began):
+        if before.revision not in ("", self._revision_name) and not await self._caught_up(before, lease):
             return
         revision = self._revision
         if self._stopping or revision is None or self.name not in revision.project.environments:
@@ -220,13 +220,13 @@ class Environment:
         due = now < memory.due_at <= now + self._world.longest_s
         return due and not self._forced and memory.revision == self._revision_name
 
-    async def _caught_up(self, memory: Memory, lease: Lease, began: float) -> bool:
+    async def _caught_up(self, memory: Memory, lease: Lease) -> bool:
         """Whether ours is the newest revision there is; another replica may know a newer one than we do.
 
         When the source cannot say so, the environment is left alone: ours may be an older commit.
         """
         world = self._world
-        await world.refresh(began)
+        await world.refresh(asyncio.get_running_loop().time())  # No clock that could be set decides this.
         ours = (memory.revision, memory.passed_at) == (self._known.revision, self._known.passed_at)
         if self._source_problem is None or memory.revision == self._revision_name or ours:
             return True

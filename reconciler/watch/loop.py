@@ -31,7 +31,7 @@ LOOKS_APART_S = 0.5
 
 @dataclass
 class Followed:
-    """How the source stands, for probes and metrics. ``looked_at_s`` is when the last look began (0: never)."""
+    """How the source stands. ``looked_at_s`` is when the last look began, by the event loop's clock (0: never)."""
 
     looked_at_s: float = 0.0
     problem: Exception | None = None
@@ -79,17 +79,20 @@ class Loop:
     # -- the source ------------------------------------------------------------------------------------------------
 
     async def refresh(self, since: float) -> Revision | None:
-        """The newest revision as of a look that began at or after ``since``; the last good one when that failed."""
-        if self.followed.looked_at_s < since:
+        """The newest revision as of a look that began after ``since``, by the event loop's clock.
+
+        The last good one when that look failed, or when the loop is to stop.
+        """
+        if self.followed.looked_at_s <= since:
             await self._unless_stopped(self.look(since))
         return self._revision
 
     async def look(self, since: float | None = None) -> None:
         """Look at the source, and hand what is new to the environments. What fails is remembered, not raised."""
         async with self._looking:
-            if since is not None and self.followed.looked_at_s >= since:
+            if since is not None and self.followed.looked_at_s > since:
                 return  # Somebody else looked while we waited for our turn.
-            self.followed.looked_at_s = self._world.now()
+            self.followed.looked_at_s = asyncio.get_running_loop().time()
             before = self._revision
             try:
                 await self._take(await self._source_latest())
