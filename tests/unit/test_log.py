@@ -157,7 +157,8 @@ ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
 )
-NAMES = st.text(min_size=1).filter(lambda name: name not in log._STANDARD)
+# `error` is the own parameter of `record`.
+NAMES = st.text(min_size=1).filter(lambda name: name not in log._STANDARD | {"error"})
 
 
 @settings(max_examples=200)
