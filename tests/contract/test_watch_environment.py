@@ -18,6 +18,7 @@ from watched_shop import (
     another,
     drift,
     edit,
+    in_time,
     journal,
     leasing,
     remembered,
@@ -271,7 +272,7 @@ async def test_a_newer_commit_ends_the_wait_for_an_older_one(shop):
     await asked.wait()
     edit(shop, "description: one", "description: two", "r3")
     await shop.refresh(0)
-    verdict = await asyncio.wait_for(passing, 10)
+    verdict = await in_time(passing)
     assert verdict.reason == "Interrupted"
     assert remembered(shop).due_at == shop.clock.now_s
     before = len(shop.writes)
@@ -280,7 +281,7 @@ async def test_a_newer_commit_ends_the_wait_for_an_older_one(shop):
         assert not going_on.done()
         await asyncio.sleep(0)
     gate.set()
-    verdict = await asyncio.wait_for(going_on, 10)
+    verdict = await in_time(going_on)
     assert verdict.ready
     # What Azure was at work on is picked up, not sent again.
     assert [path for _, path in shop.writes].count(f"ws-emulator{BLUE}") == 2
@@ -291,11 +292,11 @@ async def test_a_restart_in_the_middle_picks_up_what_azure_is_at_work_on(shop):
     passing = asyncio.create_task(shop.pass_once())
     await asked.wait()
     shop.environment.stop()
-    await asyncio.wait_for(passing, 10)
+    await in_time(passing)
     restarted = another(shop)
     going_on = asyncio.create_task(restarted.pass_once())
     gate.set()
-    verdict = await asyncio.wait_for(going_on, 10)
+    verdict = await in_time(going_on)
     assert verdict.ready
     assert not [path for method, path in restarted.writes if "deployments" in path]
 
@@ -439,7 +440,7 @@ async def test_a_clock_that_is_set_back_does_not_put_off_the_next_pass(shop):
     passing = asyncio.create_task(environment.run())
     await until(lambda: len(shop.hearing.passes) > 1)
     environment.stop()
-    await asyncio.wait_for(passing, 20)
+    await in_time(passing)
 
 
 async def test_a_next_pass_that_another_put_far_into_the_future_is_due(shop):
@@ -476,7 +477,7 @@ async def test_a_lease_that_is_lost_while_it_waits_ends_the_wait(shop):
     await asyncio.wait_for(asked.wait(), 20)
     writes = len(shop.writes)
     shop.clock.now_s += 31
-    verdict = await asyncio.wait_for(passing, 20)
+    verdict = await in_time(passing)
     assert verdict.reason == "LeaseLost"
     assert shop.hearing.losses == ["test"]
     assert len(shop.writes) == writes
@@ -532,7 +533,7 @@ async def test_a_suspension_in_the_middle_of_an_apply_is_heeded(shop, patterns):
     await shop.store.order(KEY, lambda found: suspended(found, patterns, "incident 4711"))
     await asyncio.wait_for(heard.wait(), 20)
     gate.set()
-    verdict = await asyncio.wait_for(passing, 20)
+    verdict = await in_time(passing)
     # What ran was finished; nothing was started after it.
     assert verdict.reason == "Interrupted"
     assert len(shop.writes) == writes
@@ -562,7 +563,7 @@ async def test_orders_that_cannot_be_read_in_the_middle_do_not_stop_an_apply(sho
     passing = asyncio.create_task(environment.pass_once())
     await asyncio.wait_for(failed.wait(), 20)
     gate.set()
-    assert (await asyncio.wait_for(passing, 20)).reason == "Applied"
+    assert (await in_time(passing)).reason == "Applied"
     await environment.close()
 
 
@@ -591,7 +592,7 @@ async def test_an_apply_that_was_stopped_does_not_wait_for_what_others_are_at_wo
             progress=SilentProgress(),
             running=lambda applying: applying.stop(),
         )
-        report = await asyncio.wait_for(syncing, 20)
+        report = await in_time(syncing)
     assert not gate.is_set()
     assert {outcome.result for outcome in report.outcomes} == {Result.INTERRUPTED}
     assert report.unsettled == ""

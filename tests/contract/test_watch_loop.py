@@ -13,6 +13,7 @@ from watched_shop import (
     Through,
     drift,
     edit,
+    in_time,
     remembered,
     slowed,
     unanswered,
@@ -43,7 +44,7 @@ async def running(loop):
         yield task
     finally:
         loop.stop()
-        await asyncio.wait_for(task, 20)
+        await in_time(task)
 
 
 async def committed(shop, loop, revision, old="", new="", file="base/all.yml"):
@@ -163,7 +164,7 @@ async def test_metrics_of_an_environment_that_left_do_not_come_back_with_its_las
     await asyncio.wait_for(asked.wait(), 20)
     assert 'environment="test"' in metrics.text().decode()
     await committed(shop, loop, "r2", "environments:\n  test:", "environments:\n  other:", "gitops.yaml")
-    await asyncio.wait_for(passing, 20)
+    await in_time(passing)
     gate.set()
     assert (await ended(environment)).reason == "Interrupted"
     assert 'environment="test"' not in metrics.text().decode()
@@ -212,7 +213,7 @@ async def test_a_pass_under_way_is_ended_by_a_commit_that_moves_the_state(shop):
     await asyncio.wait_for(asked.wait(), 20)
     writes = len(shop.writes)
     await committed(shop, loop, "r2", *MOVES[0][:2], "gitops.yaml")
-    await asyncio.wait_for(passing, 20)
+    await in_time(passing)
     gate.set()
     assert (await environment.pass_once()).reason == "SourceFailed"
     assert len(shop.writes) == writes
@@ -312,7 +313,7 @@ async def test_what_a_slow_pass_reads_after_it_looked_anew_is_kept(shop):
     assert set(source.kept[-1]) == {"r2", "r3", "r4"}
     assert not passing.done()
     loop.stop()
-    await asyncio.wait_for(passing, 20)
+    await in_time(passing)
     assert shop.last.revision == "r2"
     for one in loop.environments.values():
         await one.close()
@@ -328,7 +329,7 @@ async def test_a_stop_is_heard_while_the_source_hangs(shop):
     async with running(loop) as task:
         await asyncio.wait_for(source.asked.wait(), 20)
         loop.stop()
-        await asyncio.wait_for(task, 20)
+        await in_time(task)
     assert loop.environments == {}
 
 
@@ -345,7 +346,7 @@ async def test_a_stop_is_heard_by_a_pass_that_waits_for_the_source(shop):
     passing = asyncio.create_task(environment.pass_once())
     await asyncio.wait_for(source.asked.wait(), 20)
     loop.stop()
-    await asyncio.wait_for(passing, 20)
+    await in_time(passing)
     assert len(shop.sent) == sent
     await environment.close()
 
@@ -381,7 +382,7 @@ async def test_a_stop_is_heard_before_the_session_is_open(shop, when):
     store = Through(shop.store, orders=orders)
     environment = Environment("test", replace(shop.world, store=lambda _: store, session=session))
     environment.see(shop.revision, at_once=True)
-    verdict = await asyncio.wait_for(environment.pass_once(), 20)
+    verdict = await in_time(environment.pass_once())
     assert not gate.is_set()
     assert not verdict.ready
     await environment.close()

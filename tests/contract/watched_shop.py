@@ -129,3 +129,18 @@ async def until(condition):
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def in_time(work):
+    """What a task or coroutine returns that ends by itself; fails when it has to be cut off.
+
+    ``asyncio.wait_for`` would not do: a pass that is cancelled ends well, and its result would be taken for an end of
+    its own.
+    """
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait({task}, timeout=10)
+    if not done:
+        task.cancel()
+        await asyncio.wait({task}, timeout=10)
+        raise TimeoutError("it did not end by itself")
+    return task.result()
