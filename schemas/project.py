@@ -38,7 +38,9 @@ LocalFolder = Annotated[Text, AfterValidator(_inside)]
 class EmulatorTarget(Strict):
     """The embedded Azure ML."""
 
-    emulator: Text = Field(description="Folder of the emulator's state, relative to gitops.yaml.")
+    emulator: Text = Field(
+        description="Folder of the emulator's state, relative to gitops.yaml; absolute where a repository is followed."
+    )
 
 
 class AzureTarget(Strict):
@@ -65,7 +67,9 @@ class Limits(Strict):
 class StateFolder(Strict):
     """State on this machine: enough for one replica."""
 
-    folder: Text = Field(description="Folder, relative to gitops.yaml; it needs no backup.")
+    folder: Text = Field(
+        description="Folder, relative to gitops.yaml; absolute where a repository is followed. It needs no backup."
+    )
 
 
 class StateContainer(Strict):

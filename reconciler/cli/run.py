@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
+from reconciler.cli.head import because
 from reconciler.cli.place import path_of, project_root
 from reconciler.errors import LeaseError, ManifestError, PlanRefused, SourceError, UsageError
 
@@ -195,10 +196,10 @@ def _told(verdicts: Mapping[str, Verdict | None]) -> int:
     width = max(map(len, verdicts), default=0)
     for name, verdict in verdicts.items():
         if verdict is None:
-            output.show(f"{name:<{width}}  LeaseHeld  another replica is at work on it\n")
+            output.show(f"{name:<{width}}  LeaseHeld: another replica is at work on it\n")
             codes.append(LeaseError.exit_code)
             continue
-        output.show(f"{name:<{width}}  {verdict.reason}  {verdict.message}\n")
+        output.show(f"{name:<{width}}  {because(verdict.reason, verdict.message)}\n")
         codes.append(0 if verdict.ready or verdict.reason in LEFT_ALONE else _CODES.get(verdict.reason, 1))
     sys.stdout.flush()
     return max(codes, key=(0, LeaseError.exit_code, 1, PlanRefused.exit_code, ManifestError.exit_code).index)

@@ -271,7 +271,7 @@ def test_what_is_suspended_is_left_alone_until_it_is_resumed(remote, loop, hand)
 def test_once_passes_once_and_tells_each_environment(remote, tmp_path):
     assert remote.shop.run("run", "--once").returncode == 0
     done = remote.shop.run("run", "--once", "-e", "local")
-    assert (done.returncode, done.stdout) == (0, "local  Synced  live is what Git says\n")
+    assert (done.returncode, done.stdout) == (0, "local  Synced: live is what Git says\n")
     done = remote.shop.run("run", "--once", "-e", "locla")
     assert done.returncode == 64
     assert "did you mean local?" in done.stderr

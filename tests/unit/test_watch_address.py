@@ -35,5 +35,5 @@ def test_every_network_at_once_is_refused_with_what_to_write(listen):
      "host:80", "[127.0.0.1]:80", "000.000.0.0:80", "224.0.0.1:80", "127.0.0.1:\uff18\uff10"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(listen):
-    with pytest.raises(UsageError, match="listen .*: write"):
+    with pytest.raises(UsageError, match=r"listen .*: write"):
         address_of(listen)

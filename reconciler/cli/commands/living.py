@@ -82,7 +82,8 @@ def _suspend(commands: Any) -> None:
 
 RESUME_EXAMPLES = """\
   aml-gitops resume -e prod
-  aml-gitops resume -e prod endpoint/churn"""
+  aml-gitops resume -e prod endpoint/churn             suspended: take it up again
+  aml-gitops resume -e prod deployment/churn/blue      stalled: try it again"""
 
 
 def _resume(commands: Any) -> None:
