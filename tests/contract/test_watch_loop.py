@@ -14,6 +14,7 @@ from watched_shop import (
     drift,
     edit,
     in_time,
+    others_at_work,
     remembered,
     slowed,
     unanswered,
@@ -349,18 +350,6 @@ async def test_a_stop_is_heard_by_a_pass_that_waits_for_the_source(shop):
     await in_time(passing)
     assert len(shop.sent) == sent
     await environment.close()
-
-
-async def others_at_work(shop):
-    """Everything is live, and another hand has begun an operation that takes until the event is set."""
-    await shop.pass_once()
-    gate, _ = slowed(shop)
-    _, body = await shop.cloud.raw("GET", BLUE)
-    sent = {key: body[key] for key in ("location", "properties", "sku", "tags", "kind", "identity") if key in body}
-    status, _ = await shop.cloud.send("PUT", BLUE, sent)
-    assert status in (200, 201, 202)
-    shop.clock.now_s += 60
-    return gate
 
 
 @pytest.mark.parametrize("when", ["orders", "session"])

@@ -88,6 +88,18 @@ def slowed(replica):
     return gate, asked
 
 
+async def others_at_work(shop):
+    """Everything is live, and another hand has begun an operation that takes until the event is set."""
+    await shop.pass_once()
+    gate, _ = slowed(shop)
+    _, body = await shop.cloud.raw("GET", BLUE)
+    sent = {key: body[key] for key in ("location", "properties", "sku", "tags", "kind", "identity") if key in body}
+    status, _ = await shop.cloud.send("PUT", BLUE, sent)
+    assert status in (200, 201, 202)
+    shop.clock.now_s += 60
+    return gate
+
+
 def unanswered(replica):
     """Azure answers nothing until the first event is set; the second says that it was asked something."""
     gate, asked = asyncio.Event(), asyncio.Event()
