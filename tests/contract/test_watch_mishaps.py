@@ -109,7 +109,8 @@ async def test_invalid_manifests_are_the_same_each_time_and_their_traceback_does
 
 async def test_a_clock_that_is_set_back_does_not_put_off_the_next_pass(shop):
     await shop.refresh(0)
-    environment = Environment("test", replace(shop.world, budget=lambda _: Budget()))
+    store = leasing(shop.store)
+    environment = Environment("test", replace(shop.world, store=lambda _: store, budget=lambda _: Budget()))
     environment.see(shop.revision, at_once=True)
     shop.clock.now_s += 86_400
     await environment.pass_once()
