@@ -293,6 +293,28 @@ async def test_a_commit_whose_paths_cannot_be_told_is_passed_at_once_when_they_c
     await environment.close()
 
 
+async def test_a_commit_whose_paths_were_told_late_ends_the_wait_for_the_one_before(shop):
+    source = shop.source = Diffing(shop.source.checkout.root)
+    loop = looped(shop)
+    await loop.look()
+    environment = loop.environments["test"]
+    gate, asked = slowed(shop)
+    passing = asyncio.create_task(environment.pass_once())
+    await asyncio.wait_for(asked.wait(), 20)
+    source.broken = SourceError("git diff-tree did not answer")
+    await committed(shop, loop, "r2", "description: one", "description: two")
+    assert not passing.done()
+    source.broken = None
+    shop.clock.now_s += 1
+    await loop.look()
+    assert (await in_time(passing)).reason == "Interrupted"
+    gate.set()
+    shop.clock.now_s += 60
+    assert (await in_time(environment.pass_once())).ready
+    assert shop.last.revision == "r2"
+    await environment.close()
+
+
 async def test_what_a_slow_pass_reads_after_it_looked_anew_is_kept(shop):
     root = shop.source.checkout.root
     source = shop.source = Diffing(root)

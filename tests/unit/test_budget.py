@@ -121,9 +121,10 @@ async def test_many_that_wait_wake_one_at_a_time(clock):
 
 
 async def test_who_waits_for_reads_does_not_keep_writes_from_being_sent(clock):
-    budget, after, gate = Budget(clock), Answers(), asyncio.Event()
+    budget, after, gate, paused = Budget(clock), Answers(), asyncio.Event(), asyncio.Event()
 
     async def pause(seconds):
+        paused.set()
         await gate.wait()
         clock.now_s += seconds
 
@@ -135,6 +136,7 @@ async def test_who_waits_for_reads_does_not_keep_writes_from_being_sent(clock):
     taken(budget)
     async with asyncio.timeout(20):
         reading = asyncio.ensure_future(request("GET"))
+        await paused.wait()
         await request("PUT")
         await request("DELETE")
         assert not reading.done()
