@@ -114,7 +114,8 @@ def _install(folder: Path) -> None:
         done = subprocess.run(
             [*npm, *options],
             cwd=folder,
-            env=os.environ | {"PATH": path},
+            # Like every other tool, npm trusts whom the machine trusts; Node alone has authorities of its own.
+            env=os.environ | {"PATH": path, "NODE_OPTIONS": "--use-system-ca"},
             check=False,
             capture_output=True,
             text=True,

@@ -176,7 +176,7 @@ def test_status_shows_what_the_loop_knows(applied):
     assert row["last_error"] == "ResourceNotReady: the container ended"
     text = applied.ok("status", "-e", "local")
     assert "Ready        False  ApplyFailed: 1 of 6 failed  (since 2026-11-21T01:02:03Z)" in text
-    assert "Last pass 5 min ago at revision aaaaaaaaaaaa." in text
+    assert re.search(r"Last pass \d+ min ago at revision aaaaaaaaaaaa\.", text)
     assert "LAST ERROR" in text
     assert "ResourceNotReady: the container ended" in applied.ok("explain", "-e", "local", BLUE)
 
