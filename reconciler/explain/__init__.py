@@ -5,7 +5,8 @@ The answer is the plan's own (plan/said.py), so it agrees with ``plan`` and ``st
 
 from __future__ import annotations
 
-from reconciler.explain.explanation import Explanation, LastWrite, explain, names
+from reconciler.explain.explaining import explain, names
+from reconciler.explain.explanation import Explanation, LastWrite
 from reconciler.explain.fields import FieldState
 
 __all__ = ["Explanation", "FieldState", "LastWrite", "explain", "names"]
