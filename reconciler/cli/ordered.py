@@ -25,8 +25,7 @@ def ordered(wanted: Wanted, orders: Mapping[str, str]) -> Wanted:
 def closed_because(project: Project, environment: str, orders: Mapping[str, str]) -> str:
     """Why nothing may be written to the environment now; empty when it may."""
     settings = project.environments[environment]
-    suspended = "suspended in gitops.yaml" if settings.suspend else ""
-    return suspension_of(orders) or suspended or windows.closed_because(settings.sync_windows, datetime.now(UTC))
+    return suspension_of(orders, settings) or windows.closed_because(settings.sync_windows, datetime.now(UTC))
 
 
 def refusal_of(environment: str, closed: str) -> Refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Problem, SourceError, SourceUnavailable
@@ -36,7 +36,6 @@ class Followed:
     looked_at_s: float = 0.0
     problem: Exception | None = None
     failures: int = 0
-    read: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Loop:
@@ -102,7 +101,6 @@ class Loop:
                 if self.followed.problem is not None:
                     log.info("the source can be had again")
                 self.followed.problem, self.followed.failures = None, 0
-                self.followed.read.set()
             self._on_look(self.followed.problem, self._revision is not before)
 
     async def _source_latest(self) -> Revision:

@@ -9,6 +9,8 @@ from reconciler.domain import Hold
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from schemas.project import ProjectEnvironment
+
 EVERYTHING: Final = "*"
 RETRY: Final = "!retry"
 """Not a resource: when somebody last asked to retry what is stalled."""
@@ -21,9 +23,11 @@ def holds_of(orders: Mapping[str, str]) -> tuple[Hold, ...]:
     )
 
 
-def suspension_of(orders: Mapping[str, str]) -> str:
-    """Why the whole environment is suspended; empty when it is not."""
-    return _said(orders[EVERYTHING]) if EVERYTHING in orders else ""
+def suspension_of(orders: Mapping[str, str], settings: ProjectEnvironment) -> str:
+    """Why the whole environment is suspended, by an order or in gitops.yaml; empty when it is not."""
+    if EVERYTHING in orders:
+        return _said(orders[EVERYTHING])
+    return "suspended in gitops.yaml" if settings.suspend else ""
 
 
 def suspended(orders: Mapping[str, str], patterns: Iterable[str], reason: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -126,8 +125,7 @@ class Pass:
 
     def _approve(self, plan: Plan) -> None:
         self._plan = plan
-        why = suspension_of(self._orders) or ("suspended in gitops.yaml" if self._settings.suspend else "")
-        if why:
+        if why := suspension_of(self._orders, self._settings):
             self._plan = declined(plan, why)
             ready = not plan.actions and not plan.refusals and of_plan(plan).ready
             raise _NotNow(Verdict("Suspended", why, ready=ready))
@@ -156,7 +154,7 @@ class Pass:
             except Problem as error:
                 log.warning("orders cannot be read", extra={"error": str(error)})
                 continue
-            if suspension_of(orders) or set(holds_of(orders)) - set(holds_of(self._orders)):
+            if suspension_of(orders, self._settings) or set(holds_of(orders)) - set(holds_of(self._orders)):
                 log.warning("suspended meanwhile: nothing more is started")
                 applying.stop()
                 return
@@ -164,8 +162,9 @@ class Pass:
     async def _heed_no_more(self) -> None:
         if self._heeding is not None:
             self._heeding.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._heeding
+            (ended,) = await asyncio.gather(self._heeding, return_exceptions=True)
+            if isinstance(ended, Exception):
+                log.error("heeding orders broke", exc_info=ended)
 
     def started(self, action: Action) -> None:
         """Tell of an action that begins."""
