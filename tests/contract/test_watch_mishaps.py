@@ -224,14 +224,15 @@ async def test_a_suspension_in_the_middle_of_an_apply_is_heeded(shop, patterns):
     await environment.close()
 
 
-async def test_orders_that_cannot_be_read_in_the_middle_do_not_stop_an_apply(shop):
+@pytest.mark.parametrize("error", [StateError("the container does not answer"), RuntimeError("nobody foresaw it")])
+async def test_orders_that_cannot_be_read_in_the_middle_do_not_stop_an_apply(shop, error):
     gate, asked = slowed(shop)
     failed = asyncio.Event()
 
     async def orders(name):
         if asked.is_set() and not gate.is_set():
             failed.set()
-            raise StateError("the container does not answer")
+            raise error
         return await shop.store.orders(name)
 
     store = Through(shop.store, orders=orders)
